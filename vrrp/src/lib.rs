@@ -1,0 +1,25 @@
+//! The Virtual Router Redundancy Protocol without IO (RFC 9568 and RFC 3768).
+//!
+//! [`wire`] parses and emits packets. [`VirtualRouter`] is one virtual router's state machine: it is handed what
+//! happened together with the time, answers with a list of [`Action`]s, and says when it wants to be called again.
+//! It reads no clock, owns no socket, never sleeps, never panics, and its memory is bounded by its configuration.
+
+mod config;
+mod io;
+mod router;
+mod time;
+mod types;
+pub mod wire;
+
+pub use config::{
+    Announcement, Authentication, Change, Checksum, Config, Peer, Preemption, Transport, VirtualAddress,
+};
+pub use io::{
+    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Reason, Received, Shutdown, Snapshot,
+    Standing, State, Transition,
+};
+pub use router::{Resume, VirtualRouter};
+pub use time::Instant;
+pub use types::{
+    Family, Interval, IntervalError, Priority, Version, VirtualRouterId, active_down_interval, skew,
+};

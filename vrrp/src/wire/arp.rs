@@ -1,0 +1,1 @@
+//! ARP packets for IPv4 over Ethernet (RFC 826, RFC 5227).

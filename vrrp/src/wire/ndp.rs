@@ -1,0 +1,1 @@
+//! Neighbor advertisements and solicitations (RFC 4861).
