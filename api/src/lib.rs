@@ -1,1 +1,4 @@
-//! Placeholder while the workspace is set up.
+//! Holdfast's API as pure data and functions: the YAML types, the validated model, the rules between them, and the
+//! rendering of groups into what one node is to do. No client and no IO lives here.
+
+pub mod model;
