@@ -1,0 +1,133 @@
+//! The kernel's links and addresses: a thread that acts on the engine's requests and tells it what changed.
+//!
+//! The thread may wait for the kernel's RTNL lock; the engine never does. Requests carry tickets, answers repeat them.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use holdfast_vrrp::Instant;
+
+/// What the engine asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Put these addresses on their interfaces, or extend their lifetime if they are there. Answered by
+    /// [`Message::Bound`] once all are there, or [`Message::BindFailed`].
+    Bind {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// The addresses.
+        bindings: Arc<[Binding]>,
+        /// How long they live without renewal.
+        lifetime: Duration,
+    },
+    /// Extend the lifetime of these addresses; leaves alone what the kernel no longer has. Not answered.
+    Renew {
+        /// The addresses.
+        bindings: Arc<[Binding]>,
+        /// How long they live from now on.
+        lifetime: Duration,
+        /// Not to be carried out after this: the addresses may have expired, and a renewal would bring them back.
+        not_after: Instant,
+    },
+    /// Take these addresses away; those that are gone already are no error. Answered by [`Message::Unbound`].
+    Unbind {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// The addresses.
+        bindings: Arc<[Binding]>,
+    },
+    /// Finish what was asked before this and end the thread.
+    Stop,
+}
+
+/// One address on one interface.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Binding {
+    /// The interface's index.
+    pub interface: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length on the interface.
+    pub prefix_length: u8,
+    /// The IPv4 label.
+    pub label: Option<Box<str>>,
+    /// The node's own address on that interface and of that family: what local traffic to the virtual address uses
+    /// as its source, so that the virtual address never is one. `None`: the kernel's choice is left alone.
+    pub preferred_source: Option<IpAddr>,
+}
+
+/// What the thread tells the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// All addresses of that [`Request::Bind`] are on their interfaces.
+    Bound {
+        /// The request's.
+        ticket: u64,
+    },
+    /// At least one address of that [`Request::Bind`] could not be bound; the others may be.
+    BindFailed {
+        /// The request's.
+        ticket: u64,
+        /// Which address, and why, in words.
+        error: String,
+    },
+    /// The addresses of that [`Request::Unbind`] are gone.
+    Unbound {
+        /// The request's.
+        ticket: u64,
+    },
+    /// Everything known about links and addresses is void; the present state follows, then [`Message::Synced`].
+    /// Comes first after start, and whenever the kernel dropped notifications.
+    Resync,
+    /// The present state has been told completely.
+    Synced,
+    /// A link exists and looks like this (new or changed).
+    Link(Link),
+    /// A link is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+    },
+    /// An address exists and looks like this (new or changed).
+    Address(Address),
+    /// An address is gone: deleted by anybody (also on request), or expired.
+    AddressGone {
+        /// Its interface.
+        interface: u32,
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+/// A network interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The kernel's index, stable for the interface's life.
+    pub index: u32,
+    /// Its name, which may change.
+    pub name: String,
+    /// Administratively up and with carrier.
+    pub up: bool,
+    /// The link-layer address, if it has a six-byte one.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// An address on an interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// Its interface.
+    pub interface: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix_length: u8,
+    /// Whether it can be used as a source: not tentative, not a failed duplicate, not deprecated by others.
+    pub usable: bool,
+    /// An IPv4 secondary address of its subnet.
+    pub secondary: bool,
+    /// Whether it bears our protocol mark (IFA_PROTO), so that a Holdfast agent has bound it.
+    pub ours: bool,
+    /// When it expires, if it has a finite lifetime.
+    pub expires: Option<Instant>,
+}

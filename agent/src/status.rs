@@ -1,0 +1,148 @@
+//! What the agent tells about itself: one structure for the local socket, the CLI, metrics and (later) the API.
+
+use core::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The whole agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// The node's name (`--node`).
+    pub node: String,
+    /// The agent's version.
+    pub version: String,
+    /// `Active`: runs the groups below. `Standby`: another agent runs them in this network namespace.
+    pub role: Role,
+    /// What the process could not get and does without: real-time priority, locked memory.
+    pub limitations: Vec<String>,
+    /// What went wrong with the last configuration offered; empty if it is in force.
+    pub configuration_problems: Vec<String>,
+    /// The groups in the order of their names.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// Whether this agent is the one that runs the groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Role {
+    /// It runs them.
+    Running,
+    /// Another agent in this network namespace does; this one takes over when that one ends.
+    Standby,
+}
+
+/// One group on this node.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    /// The group's name.
+    pub name: String,
+    /// The virtual router's identifier.
+    #[serde(rename = "virtualRouterID")]
+    pub virtual_router_id: u8,
+    /// `VRRPv2` or `VRRPv3`.
+    pub version: String,
+    /// `IPv4` or `IPv6`.
+    pub family: String,
+    /// The interface in use, or the one that is waited for.
+    pub interface: Option<String>,
+    /// The address this node takes part from.
+    pub source_address: Option<IpAddr>,
+    /// The virtual addresses with the prefix written.
+    pub addresses: Vec<String>,
+    /// `Initialize`, `Backup`, `Active` or `Fault`.
+    pub state: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Why it is in that state: the last transition's reason.
+    pub reason: String,
+    /// The present faults, each with what was found and what to do.
+    pub faults: Vec<FaultStatus>,
+    /// The priority in the election.
+    pub effective_priority: u8,
+    /// The effective priority as a sum: `200 base`.
+    pub priority_explained: String,
+    /// The address of the Active router, if it is another one and was heard.
+    pub active_peer: Option<IpAddr>,
+    /// Its name, if it is a configured peer.
+    pub active_peer_name: Option<String>,
+    /// The advertisement interval in force (learned from the Active router while Backup), as a Gateway API duration.
+    pub interval: String,
+    /// Whether the addresses are still served after Active was left, until the successor does.
+    pub releasing: bool,
+    /// The last change of state.
+    pub last_transition: Option<TransitionStatus>,
+    /// What was counted.
+    pub counters: Counters,
+    /// Packets dropped, by reason.
+    pub drops: std::collections::BTreeMap<String, u64>,
+    /// What does not fit together with other routers on the wire, in plain words.
+    pub notices: Vec<Notice>,
+}
+
+/// One fact that keeps a group in Fault.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultStatus {
+    /// The reason in one word: `LinkDown`.
+    pub reason: String,
+    /// What was found and what to do, in a sentence.
+    pub message: String,
+}
+
+/// One change of state.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransitionStatus {
+    /// The state left.
+    pub from: String,
+    /// The state entered.
+    pub to: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// When.
+    pub time: Timestamp,
+    /// For a takeover: how long the addresses had no Active router that was heard.
+    pub duration: Option<SignedDuration>,
+}
+
+/// What one virtual router has counted since the agent started.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Advertisements sent, one for each destination.
+    pub advertisements_sent: u64,
+    /// Advertisements received and believed.
+    pub advertisements_received: u64,
+    /// Advertisements that could not be sent.
+    pub send_errors: u64,
+    /// Times this node became Active.
+    pub became_active: u64,
+    /// Priority-0 advertisements sent.
+    pub resignations_sent: u64,
+    /// Priority-0 advertisements received.
+    pub resignations_received: u64,
+    /// Gratuitous ARPs and unsolicited neighbor advertisements sent.
+    pub announcements_sent: u64,
+    /// Addresses put back after somebody else deleted them.
+    pub addresses_restored: u64,
+    /// Times another station claimed one of the addresses while this node was Active.
+    pub conflicts: u64,
+}
+
+/// Something on the wire that does not fit this group's configuration.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// In one word: `version_mismatch`; the same words as the drop reasons.
+    pub kind: String,
+    /// Who sent it.
+    pub peer: IpAddr,
+    /// In a sentence, with what to do.
+    pub message: String,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// How often it was seen.
+    pub count: u64,
+}
