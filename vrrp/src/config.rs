@@ -77,7 +77,8 @@ pub struct Peer {
 /// When a better router takes over from a healthy worse one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Preemption {
-    /// As soon as it hears the worse one (RFC 9568's Preempt_Mode true).
+    /// RFC 9568's Preempt_Mode true: a worse router's advertisements do not count, so that the better one takes over
+    /// when it has heard no equal or better one for Active_Down_Interval.
     Immediate,
     /// Once it has heard the worse one for this long without having been in doubt itself.
     Delayed(Duration),

@@ -197,6 +197,54 @@ pub enum Action {
     Transition(Transition),
     /// A packet was dropped, and why; for counters and plain words.
     Dropped(DropReason),
+    /// Something on the wire that was understood but should not be so: evidence of a split or of a misconfiguration.
+    Notice(Notice),
+}
+
+/// Something on the wire that was understood but should not be so. Each is a counter's label and a sentence for people
+/// whose subject is the station named in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
+pub enum Notice {
+    /// Another router advertised while this one was Active, and lost: both hold the addresses, or did.
+    #[error("{router} is Active too, with priority {priority}, and has been told to yield; the link between the two was cut")]
+    OtherActive {
+        /// The other router.
+        router: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// Two routers say that they own the addresses (RFC 9568 §7.1 with erratum 8298): the lower address yields.
+    #[error("{0} has priority 255 too; only the router that owns the addresses may have it")]
+    OtherOwner(IpAddr),
+    /// While this router was Active, a station that is not this node said that it holds a virtual address.
+    #[error("another station claims the virtual address {0}, which this node holds")]
+    AddressClaimed(IpAddr),
+    /// The Active router advertises at another interval than this router would (RFC 9568 §7.1); it is adopted.
+    #[error("{router} advertises every {theirs:?}, this router every {ours:?}; set the same interval on both")]
+    IntervalDiffers {
+        /// The Active router.
+        router: IpAddr,
+        /// Its interval.
+        theirs: Duration,
+        /// This router's own.
+        ours: Duration,
+    },
+    /// The other router lists other virtual addresses (RFC 9568 §7.1).
+    #[error("{0} advertises other virtual addresses than this router has")]
+    AddressesDiffer(IpAddr),
+}
+
+impl Notice {
+    /// The value of the `kind` label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::OtherActive { .. } => "other_active",
+            Self::OtherOwner(_) => "other_owner",
+            Self::AddressClaimed(_) => "address_claimed",
+            Self::IntervalDiffers { .. } => "interval_differs",
+            Self::AddressesDiffer(_) => "addresses_differ",
+        }
+    }
 }
 
 /// Why the addresses are announced, which decides how often.
@@ -353,6 +401,14 @@ pub enum DropReason {
     /// The packet came from this router's own address: a loop, or an address used twice.
     #[error("carries this router's own source address: a loop in the network, or a duplicate address")]
     OwnAddress,
+    /// The packet speaks for another virtual router; the caller found the wrong one.
+    #[error("speaks for virtual router {theirs}, this one is {ours}")]
+    OtherVirtualRouter {
+        /// The identifier in the packet.
+        theirs: u8,
+        /// This router's.
+        ours: u8,
+    },
     /// This router is not taking part at the moment (Initialize or Fault).
     #[error("arrived while this router is not taking part")]
     NotParticipating,
@@ -369,6 +425,7 @@ impl DropReason {
             Self::IntervalMismatch { .. } => "interval_mismatch",
             Self::AuthenticationMismatch => "authentication_mismatch",
             Self::OwnAddress => "own_address",
+            Self::OtherVirtualRouter { .. } => "other_virtual_router",
             Self::NotParticipating => "not_participating",
         }
     }
@@ -391,6 +448,10 @@ pub struct Snapshot {
     pub interval: Duration,
     /// Whether the addresses are still held after Active was left, until the successor serves.
     pub releasing: bool,
+    /// Whether addresses are on this node for this router: it is Active, releasing, or has adopted a predecessor's.
+    pub holding: bool,
+    /// Whether the configuration lets it become Active.
+    pub may_become_active: bool,
     /// The last change of state.
     pub last_transition: Option<(Instant, Transition)>,
 }

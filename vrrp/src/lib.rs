@@ -15,7 +15,7 @@ pub use config::{
     Announcement, Authentication, Change, Checksum, Config, Peer, Preemption, Transport, VirtualAddress,
 };
 pub use io::{
-    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Reason, Received, Shutdown, Snapshot,
+    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Notice, Reason, Received, Shutdown, Snapshot,
     Standing, State, Transition,
 };
 pub use router::{Resume, VirtualRouter};

@@ -55,6 +55,8 @@ impl VirtualRouter {
             active_peer: None,
             interval: self.config.interval.get(),
             releasing: false,
+            holding: false,
+            may_become_active: self.config.may_become_active,
             last_transition: None,
         }
     }
