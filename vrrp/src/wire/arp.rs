@@ -7,6 +7,7 @@ use core::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::ethernet::{self, ETHERTYPE_ARP, Header, MacAddress};
+use super::take;
 
 /// The length in bytes of an ARP packet for IPv4 over Ethernet, without the frame's header.
 pub const BUFFER_LEN: usize = 28;
@@ -102,12 +103,19 @@ impl Packet {
 
     /// The same as a gratuitous reply (RFC 5944 §4.6), for stations that learn from replies only.
     pub const fn gratuitous_reply(mac: MacAddress, address: Ipv4Addr) -> Self {
-        Self { operation: Operation::Reply, target_mac: mac, ..Self::announcement(mac, address) }
+        Self {
+            operation: Operation::Reply,
+            target_mac: mac,
+            ..Self::announcement(mac, address)
+        }
     }
 
     /// The question of `mac` whether anybody holds `address`, which claims nothing (RFC 5227 §2.1.1).
     pub const fn probe(mac: MacAddress, address: Ipv4Addr) -> Self {
-        Self { sender_address: Ipv4Addr::UNSPECIFIED, ..Self::announcement(mac, address) }
+        Self {
+            sender_address: Ipv4Addr::UNSPECIFIED,
+            ..Self::announcement(mac, address)
+        }
     }
 
     /// The address that the sender says it holds, and its hardware address: from an announcement, a reply, and an
@@ -122,7 +130,11 @@ impl Packet {
             || address.is_multicast()
             || address.is_broadcast()
             || !self.sender_mac.is_station();
-        if nobodys { None } else { Some((address, self.sender_mac)) }
+        if nobodys {
+            None
+        } else {
+            Some((address, self.sender_mac))
+        }
     }
 
     /// The packet in `payload`, a frame's payload. Bytes after it (Ethernet padding) are ignored.
@@ -131,51 +143,34 @@ impl Packet {
     ///
     /// A [`ParseError`] that names the first rule which the packet breaks.
     pub fn parse(payload: &[u8]) -> Result<Self, ParseError> {
-        let Some((
-            &[
-                hardware_high,
-                hardware_low,
-                protocol_high,
-                protocol_low,
-                hardware_len,
-                protocol_len,
-                operation_high,
-                operation_low,
-                ref body @ ..,
-            ],
-            _,
-        )) = payload.split_first_chunk::<BUFFER_LEN>()
-        else {
-            return Err(ParseError::Truncated { length: payload.len(), needed: BUFFER_LEN });
+        let truncated = ParseError::Truncated {
+            length: payload.len(),
+            needed: BUFFER_LEN,
         };
-        let hardware = u16::from_be_bytes([hardware_high, hardware_low]);
+        let mut rest = payload.get(..BUFFER_LEN).ok_or(truncated)?;
+        let hardware = u16::from_be_bytes(take(&mut rest).ok_or(truncated)?);
         if hardware != HARDWARE_ETHERNET {
             return Err(ParseError::HardwareType(hardware));
         }
-        let protocol = u16::from_be_bytes([protocol_high, protocol_low]);
+        let protocol = u16::from_be_bytes(take(&mut rest).ok_or(truncated)?);
         if protocol != PROTOCOL_IPV4 {
             return Err(ParseError::ProtocolType(protocol));
         }
-        if (hardware_len, protocol_len) != (6, 4) {
-            return Err(ParseError::AddressLength { hardware: hardware_len, protocol: protocol_len });
+        let [hardware, protocol] = take(&mut rest).ok_or(truncated)?;
+        if (hardware, protocol) != (6, 4) {
+            return Err(ParseError::AddressLength { hardware, protocol });
         }
-        let operation = match u16::from_be_bytes([operation_high, operation_low]) {
+        let operation = match u16::from_be_bytes(take(&mut rest).ok_or(truncated)?) {
             1 => Operation::Request,
             2 => Operation::Reply,
             other => return Err(ParseError::UnknownOperation(other)),
         };
-        let [
-            sm0, sm1, sm2, sm3, sm4, sm5, //
-            sa0, sa1, sa2, sa3, //
-            tm0, tm1, tm2, tm3, tm4, tm5, //
-            ta0, ta1, ta2, ta3,
-        ] = *body;
         Ok(Self {
             operation,
-            sender_mac: MacAddress([sm0, sm1, sm2, sm3, sm4, sm5]),
-            sender_address: Ipv4Addr::new(sa0, sa1, sa2, sa3),
-            target_mac: MacAddress([tm0, tm1, tm2, tm3, tm4, tm5]),
-            target_address: Ipv4Addr::new(ta0, ta1, ta2, ta3),
+            sender_mac: MacAddress(take(&mut rest).ok_or(truncated)?),
+            sender_address: take::<4>(&mut rest).ok_or(truncated)?.into(),
+            target_mac: MacAddress(take(&mut rest).ok_or(truncated)?),
+            target_address: take::<4>(&mut rest).ok_or(truncated)?.into(),
         })
     }
 
@@ -186,7 +181,10 @@ impl Packet {
     /// As [`Packet::parse`], and [`ParseError::EtherType`] if the frame carries something else.
     pub fn parse_frame(frame: &[u8]) -> Result<Self, ParseError> {
         let Some((header, payload)) = Header::parse(frame) else {
-            return Err(ParseError::Truncated { length: frame.len(), needed: FRAME_LEN });
+            return Err(ParseError::Truncated {
+                length: frame.len(),
+                needed: FRAME_LEN,
+            });
         };
         if header.ethertype != ETHERTYPE_ARP {
             return Err(ParseError::EtherType(header.ethertype));
@@ -213,7 +211,12 @@ impl Packet {
     /// Appends the packet to `out` as a frame from its sender to every station: [`FRAME_LEN`] bytes.
     pub fn emit_frame(&self, out: &mut Vec<u8>) {
         out.reserve(FRAME_LEN);
-        Header { destination: MacAddress::BROADCAST, source: self.sender_mac, ethertype: ETHERTYPE_ARP }.emit(out);
+        Header {
+            destination: MacAddress::BROADCAST,
+            source: self.sender_mac,
+            ethertype: ETHERTYPE_ARP,
+        }
+        .emit(out);
         self.emit(out);
     }
 }

@@ -11,13 +11,18 @@ impl Sum {
     pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> Self {
         // A VRRP or neighbor discovery packet is far shorter than 64 KiB, so that the sum of the 32-bit length's halves
         // is its low half.
-        Self(u64::from(protocol) + length as u64).address(source).address(destination)
+        Self(u64::from(protocol) + length as u64)
+            .address(source)
+            .address(destination)
     }
 
     /// This sum with `bytes` added.
     pub(super) fn bytes(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<2>();
-        let words: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
+        let words: u64 = words
+            .iter()
+            .map(|word| u64::from(u16::from_be_bytes(*word)))
+            .sum();
         let rest: u64 = rest.iter().map(|byte| u64::from(*byte) << 8).sum();
         Self(self.0 + words + rest)
     }

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
+use super::take;
+
 /// The length of a frame's header: destination, source, EtherType.
 pub const HEADER_LEN: usize = 14;
 
@@ -28,17 +30,17 @@ impl MacAddress {
     }
 
     /// Whether one station can have this address: it is neither zero nor a group's (broadcast included).
-    pub const fn is_station(self) -> bool {
+    pub fn is_station(self) -> bool {
         let [first, ..] = self.0;
-        let [a, b, c, d, e, f] = self.0;
-        first & 1 == 0 && (a | b | c | d | e | f) != 0
+        first & 1 == 0 && self != Self::ZERO
     }
 }
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let [head, tail @ ..] = self.0;
+        write!(f, "{head:02x}")?;
+        tail.iter().try_for_each(|byte| write!(f, ":{byte:02x}"))
     }
 }
 
@@ -59,13 +61,11 @@ pub(super) struct Header {
 impl Header {
     /// The header and what follows it; `None` if `frame` is shorter than a header.
     pub(super) fn parse(frame: &[u8]) -> Option<(Self, &[u8])> {
-        let (destination, rest) = frame.split_first_chunk::<6>()?;
-        let (source, rest) = rest.split_first_chunk::<6>()?;
-        let (ethertype, payload) = rest.split_first_chunk::<2>()?;
+        let mut payload = frame;
         let header = Self {
-            destination: MacAddress(*destination),
-            source: MacAddress(*source),
-            ethertype: u16::from_be_bytes(*ethertype),
+            destination: MacAddress(take(&mut payload)?),
+            source: MacAddress(take(&mut payload)?),
+            ethertype: u16::from_be_bytes(take(&mut payload)?),
         };
         Some((header, payload))
     }

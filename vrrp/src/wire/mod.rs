@@ -8,3 +8,10 @@ mod checksum;
 pub mod ethernet;
 pub mod ndp;
 pub mod vrrp;
+
+/// The next `N` bytes, which are taken off `bytes`; `None`, and nothing taken, if there are fewer.
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*taken)
+}

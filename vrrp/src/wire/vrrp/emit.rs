@@ -28,8 +28,15 @@ pub fn emit(config: &Config, priority: u8, source: IpAddr, destination: IpAddr, 
     out.extend_from_slice(&[0, 0]);
 
     let leader = config.advertised().position(is_link_local).unwrap_or(0);
-    let others = config.advertised().enumerate().filter(|(position, _)| *position != leader);
-    let ordered = config.advertised().skip(leader).take(1).chain(others.map(|(_, address)| address));
+    let others = config
+        .advertised()
+        .enumerate()
+        .filter(|(position, _)| *position != leader);
+    let ordered = config
+        .advertised()
+        .skip(leader)
+        .take(1)
+        .chain(others.map(|(_, address)| address));
     for address in ordered.take(MAX_ADDRESSES) {
         match address {
             IpAddr::V4(address) => out.extend_from_slice(&address.octets()),

@@ -12,7 +12,9 @@ use crate::types::Version;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
 pub enum ParseError {
     /// The packet ends before it is complete (RFC 9568 §7.1).
-    #[error("sends a packet cut short: {length} bytes of {needed}; look for a small MTU or a filter that mangles packets")]
+    #[error(
+        "sends a packet cut short: {length} bytes of {needed}; look for a small MTU or a filter that mangles packets"
+    )]
     Truncated {
         /// The bytes that are there.
         length: usize,

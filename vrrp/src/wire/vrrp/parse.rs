@@ -110,9 +110,23 @@ pub fn parse(
     if Family::of(destination) != family {
         return Err(ParseError::MixedFamilies);
     }
-    let too_short = ParseError::Truncated { length: payload.len(), needed: HEADER_LEN };
-    let Some((&[version_and_type, virtual_router_id, priority, count, high, low, sum_high, sum_low], body)) =
-        payload.split_first_chunk::<HEADER_LEN>()
+    let too_short = ParseError::Truncated {
+        length: payload.len(),
+        needed: HEADER_LEN,
+    };
+    let Some((
+        &[
+            version_and_type,
+            virtual_router_id,
+            priority,
+            count,
+            high,
+            low,
+            sum_high,
+            sum_low,
+        ],
+        body,
+    )) = payload.split_first_chunk::<HEADER_LEN>()
     else {
         return Err(too_short);
     };
@@ -123,7 +137,10 @@ pub fn parse(
         other => return Err(ParseError::UnknownVersion(other)),
     };
     if version != expected {
-        return Err(ParseError::VersionMismatch { theirs: version, ours: expected });
+        return Err(ParseError::VersionMismatch {
+            theirs: version,
+            ours: expected,
+        });
     }
     if version == Version::V2 && family == Family::V6 {
         return Err(ParseError::Version2OverIpv6);
@@ -134,10 +151,15 @@ pub fn parse(
     }
 
     let needed = buffer_len(version, family, usize::from(count));
-    let truncated = ParseError::Truncated { length: payload.len(), needed };
+    let truncated = ParseError::Truncated {
+        length: payload.len(),
+        needed,
+    };
     let packet = payload.get(..needed).ok_or(truncated)?;
     if !is_intact(packet, version, source, destination) {
-        return Err(ParseError::Checksum { found: u16::from_be_bytes([sum_high, sum_low]) });
+        return Err(ParseError::Checksum {
+            found: u16::from_be_bytes([sum_high, sum_low]),
+        });
     }
 
     let virtual_router_id = VirtualRouterId::new(virtual_router_id).ok_or(ParseError::ZeroVirtualRouterId)?;
@@ -150,7 +172,10 @@ pub fn parse(
 
     let address_len = buffer_len(Version::V3, family, usize::from(count)) - HEADER_LEN;
     let (addresses, rest) = body.split_at_checked(address_len).ok_or(truncated)?;
-    let addresses = Addresses { family, bytes: addresses };
+    let addresses = Addresses {
+        family,
+        bytes: addresses,
+    };
     match addresses.clone().next() {
         None => return Err(ParseError::NoAddresses),
         Some(IpAddr::V6(first)) if !first.is_unicast_link_local() => {
@@ -164,13 +189,23 @@ pub fn parse(
         (Version::V2, 1) => Authentication::Password(*rest.first_chunk().ok_or(truncated)?),
         (Version::V2, other) => Authentication::Other(other),
     };
-    Ok(Packet { version, virtual_router_id, priority, interval, authentication, addresses })
+    Ok(Packet {
+        version,
+        virtual_router_id,
+        priority,
+        interval,
+        authentication,
+        addresses,
+    })
 }
 
 fn is_intact(packet: &[u8], version: Version, source: IpAddr, destination: IpAddr) -> bool {
     let alone = || Sum::default().bytes(packet).is_intact();
-    let with_pseudo_header =
-        || Sum::pseudo_header(source, destination, IP_PROTOCOL, packet.len()).bytes(packet).is_intact();
+    let with_pseudo_header = || {
+        Sum::pseudo_header(source, destination, IP_PROTOCOL, packet.len())
+            .bytes(packet)
+            .is_intact()
+    };
     match (version, Family::of(source)) {
         (Version::V2, _) => alone(),
         (Version::V3, Family::V4) => with_pseudo_header() || alone(),
