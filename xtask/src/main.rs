@@ -1,2 +1,114 @@
-//! Placeholder while the workspace is set up.
-fn main() {}
+//! Builds and checks the project: every Makefile target is one call of this program.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::deps::Purpose;
+use crate::tiers::Tier;
+use crate::workspace::Workspace;
+
+mod cargo_tool;
+mod deny;
+mod deps;
+mod fuzz;
+mod generate;
+mod links;
+#[cfg(test)]
+mod makefile;
+mod markdown;
+mod process;
+mod system;
+mod tally;
+mod tiers;
+mod workspace;
+
+/// Builds and checks Holdfast. `make help` shows the same in fewer words.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch two virtual IPs fail over between three nodes, and how long it took
+    Demo {
+        /// Passed on to `holdfast-lab demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the tests: both tiers, one, or single steps
+    Test {
+        /// Only this tier
+        #[arg(long, value_enum)]
+        tier: Option<Tier>,
+        /// Only the steps of this name, from any tier; may be repeated
+        #[arg(long = "step", conflicts_with = "tier", value_name = "NAME")]
+        steps: Vec<String>,
+    },
+    /// Measure Holdfast and keepalived side by side and write docs/benchmarks.md
+    Bench {
+        /// Passed on to `holdfast-bench`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Fuzz every parser with nightly Rust
+    Fuzz {
+        /// How long each target runs, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Format the code
+    Fmt,
+    /// Write the generated parts of the repository anew
+    Generate {
+        /// Write nothing; fail if anything differs from what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Delete the tools that these commands built for themselves outside the checkout
+    CleanCache,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let workspace = Workspace::open()?;
+    match command {
+        Command::Demo { arguments } => {
+            deps::ensure(&[Purpose::Demo])?;
+            workspace.build_release()?;
+            process::become_command(
+                system::command(workspace.release_binary("holdfast-lab"))
+                    .arg("demo")
+                    .args(arguments),
+            )
+        }
+        Command::Test { tier, steps } => tiers::run(&workspace, tier, &steps),
+        Command::Bench { arguments } => {
+            deps::ensure(&[Purpose::Bench])?;
+            workspace.build_release()?;
+            let mut bench = workspace.cargo(&["run", "--locked", "--release", "-p", "holdfast-e2e"]);
+            bench.args(["--bin", "holdfast-bench", "--"]).args(arguments);
+            process::become_command(workspace.with_release_binaries(&mut bench))
+        }
+        Command::Fuzz { seconds } => {
+            deps::ensure(&[Purpose::Fuzz])?;
+            fuzz::run(&workspace, seconds)
+        }
+        Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
+        Command::Generate { check } => generate::run(&workspace, check),
+        Command::CleanCache => cargo_tool::clean_cache(),
+    }
+}

@@ -1,0 +1,38 @@
+# Every recipe is one line: the work is done by xtask (xtask/src), which `cargo xtask --help` explains too.
+# xtask/bootstrap.sh looks for what must be there before cargo can build anything: cargo and a C linker.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+XTASK := @sh xtask/bootstrap.sh && cargo xtask
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-lab bench fuzz fmt generate clean-cache
+
+help: ## Explain every target (this text)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## Watch two virtual IPs fail over between three nodes, and how long it took
+	$(XTASK) demo
+
+test: ## Run every test: test-fast, then test-lab
+	$(XTASK) test
+
+test-fast: ## Format, lints, licences, docs, links, unit tests, simulator: nothing leaves the process
+	$(XTASK) test --tier fast
+
+test-lab: ## Whole systems in network namespaces, beside keepalived and FRR
+	$(XTASK) test --tier lab
+
+bench: ## Measure Holdfast and keepalived side by side and write docs/benchmarks.md
+	$(XTASK) bench
+
+fuzz: ## Fuzz every parser with nightly Rust, one minute each (more: cargo xtask fuzz --seconds 600)
+	$(XTASK) fuzz
+
+fmt: ## Format the code
+	$(XTASK) fmt
+
+generate: ## Write the generated parts of the repository anew
+	$(XTASK) generate
+
+clean-cache: ## Delete the tools that these targets built for themselves outside the checkout
+	$(XTASK) clean-cache

@@ -1,0 +1,289 @@
+//! `make test`: the steps of both tiers, run one after another, and where the time went.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::deps::{self, Purpose};
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{deny, generate, links, process};
+
+/// How far a test reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Tier {
+    /// Nothing leaves the process: format, lints, licences, documentation, unit tests, simulator
+    Fast,
+    /// Whole systems in network namespaces, beside keepalived and FRR
+    Lab,
+}
+
+impl Tier {
+    const ALL: [Self; 2] = [Self::Fast, Self::Lab];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Lab => "lab",
+        }
+    }
+
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Fast => Purpose::FastTests,
+            Self::Lab => Purpose::LabTests,
+        }
+    }
+}
+
+/// One thing that can fail.
+struct Step {
+    name: &'static str,
+    tier: Tier,
+    run: fn(&Workspace, &mut Tally) -> Result<()>,
+}
+
+/// In the order in which they run: cheap ones first, and in the lab everything is built before anything is timed.
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        tier: Tier::Fast,
+        run: |workspace, _| process::run(&mut workspace.cargo(&["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "links",
+        tier: Tier::Fast,
+        run: |workspace, _| links::run(workspace),
+    },
+    Step {
+        name: "generated",
+        tier: Tier::Fast,
+        run: |workspace, _| generate::run(workspace, true),
+    },
+    Step {
+        name: "lints",
+        tier: Tier::Fast,
+        run: |workspace, _| lints(workspace),
+    },
+    Step {
+        name: "dependencies",
+        tier: Tier::Fast,
+        run: |workspace, _| deny::run(workspace),
+    },
+    Step {
+        name: "documentation",
+        tier: Tier::Fast,
+        run: |workspace, _| documentation(workspace),
+    },
+    Step {
+        name: "unit",
+        tier: Tier::Fast,
+        run: unit_tests,
+    },
+    Step {
+        name: "build",
+        tier: Tier::Lab,
+        run: |workspace, _| build_for_lab(workspace),
+    },
+    Step {
+        name: "lab",
+        tier: Tier::Lab,
+        run: lab_tests,
+    },
+];
+
+/// What became of a step.
+struct Outcome {
+    step: &'static Step,
+    time: Duration,
+    tally: Tally,
+    result: Result<()>,
+}
+
+/// Runs both tiers, one of them, or the steps called `names`. Every step of a tier runs even after one has failed, so
+/// that one run shows all that is wrong; the lab tier starts only when nothing has failed before it.
+pub fn run(workspace: &Workspace, tier: Option<Tier>, names: &[String]) -> Result<()> {
+    let steps = select(tier, names)?;
+    let tiers: Vec<Tier> = Tier::ALL
+        .into_iter()
+        .filter(|tier| steps.iter().any(|s| s.tier == *tier))
+        .collect();
+    let purposes: Vec<Purpose> = tiers.iter().map(|tier| tier.purpose()).collect();
+    deps::ensure(&purposes)?;
+
+    let mut outcomes = Vec::new();
+    for tier in tiers {
+        for step in steps.iter().filter(|step| step.tier == tier) {
+            outcomes.push(run_step(workspace, step));
+        }
+        if outcomes.iter().any(|outcome: &Outcome| outcome.result.is_err()) {
+            break;
+        }
+    }
+    summarise(&outcomes)
+}
+
+fn select(tier: Option<Tier>, names: &[String]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != **name))
+    {
+        let known: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        bail!("there is no step {unknown}; there are: {}", known.join(", "));
+    }
+    let wanted = |step: &&Step| {
+        tier.is_none_or(|tier| step.tier == tier)
+            && (names.is_empty() || names.iter().any(|name| name == step.name))
+    };
+    Ok(STEPS.iter().filter(wanted).collect())
+}
+
+fn run_step(workspace: &Workspace, step: &'static Step) -> Outcome {
+    println!("\n== {} ({})", step.name, step.tier.name());
+    let start = Instant::now();
+    let mut tally = Tally::default();
+    let result = (step.run)(workspace, &mut tally);
+    let time = start.elapsed();
+    match &result {
+        Ok(()) => println!("   {} passed in {}", step.name, seconds(time)),
+        Err(error) => println!("   {} FAILED after {}: {error:#}", step.name, seconds(time)),
+    }
+    Outcome {
+        step,
+        time,
+        tally,
+        result,
+    }
+}
+
+/// Prints where the time went and how many tests ran; fails if a step has.
+fn summarise(outcomes: &[Outcome]) -> Result<()> {
+    let mut tally = Tally::default();
+    println!("\n== where the time went");
+    for tier in Tier::ALL {
+        let mut total = Duration::ZERO;
+        for outcome in outcomes.iter().filter(|outcome| outcome.step.tier == tier) {
+            total += outcome.time;
+            tally += outcome.tally;
+            let verdict = if outcome.result.is_ok() {
+                "passed"
+            } else {
+                "FAILED"
+            };
+            println!(
+                "   {:<4} {:<14} {:>9}  {verdict}",
+                tier.name(),
+                outcome.step.name,
+                seconds(outcome.time)
+            );
+        }
+        if !total.is_zero() {
+            println!("   {:<4} {:<14} {:>9}", tier.name(), "(all)", seconds(total));
+        }
+    }
+    println!("{tally}");
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|o| o.result.is_err())
+        .map(|o| o.step.name)
+        .collect();
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn lints(workspace: &Workspace) -> Result<()> {
+    process::run(&mut workspace.cargo(&[
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn documentation(workspace: &Workspace) -> Result<()> {
+    let mut rustdoc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    process::run(rustdoc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn unit_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let arguments = [
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--workspace",
+        "--exclude",
+        "holdfast-e2e",
+    ];
+    process::run_tests(&mut workspace.cargo(&arguments), tally)
+}
+
+fn build_for_lab(workspace: &Workspace) -> Result<()> {
+    workspace.build_release()?;
+    process::run(&mut workspace.cargo(&["test", "--locked", "--no-run", "-p", "holdfast-e2e"]))
+}
+
+fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let mut tests = workspace.cargo(&["test", "--locked", "--no-fail-fast", "-p", "holdfast-e2e"]);
+    process::run_tests(workspace.with_release_binaries(&mut tests), tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(steps: &[&Step]) -> Vec<&'static str> {
+        steps.iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn a_tier_selects_its_steps_and_none_selects_all() {
+        let all = select(None, &[]).unwrap();
+        let fast = select(Some(Tier::Fast), &[]).unwrap();
+        let lab = select(Some(Tier::Lab), &[]).unwrap();
+        assert!(fast.iter().all(|step| step.tier == Tier::Fast));
+        assert_eq!(names(&all), [names(&fast), names(&lab)].concat());
+    }
+
+    #[test]
+    fn a_name_selects_its_step() {
+        assert_eq!(names(&select(None, &["lints".to_owned()]).unwrap()), ["lints"]);
+    }
+
+    #[test]
+    fn a_step_that_does_not_exist_is_refused_with_those_that_do() {
+        let error = select(None, &["lint".to_owned()])
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no step lint;") && error.contains("format, links"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_failed_step_fails_the_whole() {
+        let outcome = |result| {
+            let (step, time, tally) = (&STEPS[0], Duration::from_secs(1), Tally::default());
+            Outcome {
+                step,
+                time,
+                tally,
+                result,
+            }
+        };
+        assert!(summarise(&[outcome(Ok(()))]).is_ok());
+        let error = summarise(&[outcome(Ok(())), outcome(Err(anyhow::anyhow!("no")))]).unwrap_err();
+        assert_eq!(error.to_string(), "failed: format");
+    }
+}

@@ -1,0 +1,74 @@
+//! Where things are in this checkout and its build folder, and how cargo is called in it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{process, system};
+
+/// The crates whose binaries the lab runs.
+const RELEASE_CRATES: [&str; 2] = ["holdfast-agent", "holdfast-lab"];
+
+/// The environment variables that tell lab tests and benchmarks which binaries to run.
+const BINARY_VARIABLES: [(&str, &str); 2] = [
+    ("HOLDFAST_AGENT", "holdfast-agent"),
+    ("HOLDFAST_LAB", "holdfast-lab"),
+];
+
+/// This checkout.
+pub struct Workspace {
+    root: PathBuf,
+    release: PathBuf,
+}
+
+impl Workspace {
+    /// The checkout that this program was built from, and the build folder that it was built into.
+    pub fn open() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("xtask's folder has no parent")?;
+        // <build folder>/debug/xtask; asking our own path obeys CARGO_TARGET_DIR and cargo's configuration alike.
+        let this = env::current_exe().context("cannot find out where this program lies")?;
+        let builds = this
+            .parent()
+            .and_then(Path::parent)
+            .context("this program lies outside a build folder")?;
+        Ok(Self {
+            root: root.to_owned(),
+            release: builds.join("release"),
+        })
+    }
+
+    /// The checkout's top folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where [`Workspace::build_release`] puts the binary `name`.
+    pub fn release_binary(&self, name: &str) -> PathBuf {
+        self.release.join(name)
+    }
+
+    /// Cargo, in the checkout's top folder, in the version that rust-toolchain.toml names.
+    pub fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = system::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root).args(arguments);
+        cargo
+    }
+
+    /// Builds agent and lab as they are shipped.
+    pub fn build_release(&self) -> Result<()> {
+        let mut build = self.cargo(&["build", "--locked", "--release"]);
+        for name in RELEASE_CRATES {
+            build.args(["-p", name]);
+        }
+        process::run(&mut build)
+    }
+
+    /// Tells `command` which binaries to put into its labs.
+    pub fn with_release_binaries<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.envs(BINARY_VARIABLES.map(|(variable, name)| (variable, self.release_binary(name))))
+    }
+}
