@@ -1,2 +1,2 @@
-//! Placeholder while the workspace is set up.
+//! Placeholder while the lab is built.
 fn main() {}

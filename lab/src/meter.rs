@@ -1,0 +1,165 @@
+//! The measuring instrument: a client that asks, responders that answer, a watch on who holds what, and the report.
+
+use std::{
+    net::IpAddr,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    client::Client,
+    error::Result,
+    lab::wait_until,
+    node::Node,
+    responder::Responder,
+    timeline::{self, Change, Probe, Span},
+    watch::Watch,
+};
+
+/// How often the client asks each address.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(1);
+/// How long after a window an answer to a question asked in it may still come.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// Measures, from its start until it is dropped, how a set of virtual addresses is served by a set of nodes.
+///
+/// Dropping it stops the client first, then the responders.
+#[derive(Debug)]
+pub struct Meter {
+    epoch: Instant,
+    client: Client,
+    watch: Watch,
+    _responders: Vec<Responder>,
+}
+
+/// What a client of one address saw in one window of time.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The longest time between two answers; a silence that began before the window counts whole.
+    pub longest_silence: Duration,
+    /// From the window's start to the first answer of another node than the one that answered before it;
+    /// `None` if the same node answered throughout, or none did before.
+    pub takeover: Option<Duration>,
+    /// How many probes were asked.
+    pub asked: usize,
+    /// How many of them were never answered.
+    pub lost: usize,
+    /// Who answered, in the order of time; offsets are from the window's start.
+    pub answered_by: Vec<Span>,
+    /// For how long two or more nodes held the address.
+    pub held_twice: Duration,
+    /// For how long no node held it.
+    pub held_by_nobody: Duration,
+    /// By how much the client itself was ever late since the meter's start: the machine's share in a silence.
+    pub client_delay: Duration,
+}
+
+impl Meter {
+    /// Starts to ask each of `addresses` every millisecond from the node `client`, to answer in `nodes`, and to
+    /// watch which of them hold what.
+    ///
+    /// # Errors
+    /// [`Error::System`](crate::Error::System) when a socket or a thread cannot be made.
+    pub fn start(client: &Node, nodes: &[Node], addresses: &[IpAddr]) -> Result<Self> {
+        let epoch = Instant::now();
+        let responders = nodes.iter().map(Responder::start).collect::<Result<_>>()?;
+        let watch = Watch::start(nodes, epoch)?;
+        let client = Client::start(client, addresses, PROBE_INTERVAL, epoch)?;
+        Ok(Self {
+            epoch,
+            client,
+            watch,
+            _responders: responders,
+        })
+    }
+
+    /// Waits until `node` is the one that answers at `address`, and returns how long that took.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    pub fn wait_for_answer(&self, address: IpAddr, node: &str, patience: Duration) -> Result<Duration> {
+        let start = self.epoch.elapsed();
+        wait_until(&format!("{node} answers at {address}"), patience, || {
+            Ok(self
+                .client
+                .last_answer(address)
+                .is_some_and(|answer| answer.at >= start && *answer.node == *node))
+        })
+    }
+
+    /// Waits until exactly `nodes` hold `address`, and returns how long that took.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    pub fn wait_for_holders(&self, address: IpAddr, nodes: &[&str], patience: Duration) -> Result<Duration> {
+        let mut wanted = nodes.to_vec();
+        wanted.sort_unstable();
+        wait_until(&format!("exactly {wanted:?} hold {address}"), patience, || {
+            Ok(self
+                .holders(address)
+                .iter()
+                .map(|node| &**node)
+                .eq(wanted.iter().copied()))
+        })
+    }
+
+    /// Who holds `address` now, sorted by name.
+    pub fn holders(&self, address: IpAddr) -> Vec<Arc<str>> {
+        timeline::holders(&self.watch.changes(address), self.epoch.elapsed())
+    }
+
+    /// Who gave the last answer at `address`, and how long ago.
+    pub fn last_answer(&self, address: IpAddr) -> Option<(Arc<str>, Duration)> {
+        let answer = self.client.last_answer(address)?;
+        Some((answer.node, self.epoch.elapsed().saturating_sub(answer.at)))
+    }
+
+    /// What a client of `address` saw since `start`.
+    pub fn report_since(&self, address: IpAddr, start: Instant) -> Report {
+        self.report(address, start..Instant::now())
+    }
+
+    /// What a client of `address` saw in `window`. Answers on their way at the window's end are waited for.
+    pub fn report(&self, address: IpAddr, window: Range<Instant>) -> Report {
+        let settled = window.end + GRACE;
+        std::thread::sleep(settled.saturating_duration_since(Instant::now()));
+        let offset = |time: Instant| time.saturating_duration_since(self.epoch);
+        let window = offset(window.start)..offset(window.end);
+        summarize(
+            &self.client.probes(address),
+            &self.watch.changes(address),
+            &window,
+            self.client.worst_delay(),
+        )
+    }
+
+    /// From `since` to the first answer of `node` at `address`; `None` when there was none so far.
+    pub fn time_until_answer_from(&self, address: IpAddr, since: Instant, node: &str) -> Option<Duration> {
+        let window = since.saturating_duration_since(self.epoch)..self.epoch.elapsed();
+        timeline::time_until_answer_from(&self.client.probes(address), &window, node)
+    }
+}
+
+fn summarize(
+    probes: &[Probe],
+    changes: &[Change],
+    window: &Range<Duration>,
+    client_delay: Duration,
+) -> Report {
+    let answered_by = timeline::spans(probes, window).into_iter().map(|span| Span {
+        from: span.from.saturating_sub(window.start),
+        to: span.to.saturating_sub(window.start),
+        ..span
+    });
+    Report {
+        longest_silence: timeline::longest_silence(probes, window),
+        takeover: timeline::takeover(probes, window),
+        asked: probes.iter().filter(|probe| window.contains(&probe.sent)).count(),
+        lost: timeline::lost(probes, window),
+        answered_by: answered_by.collect(),
+        held_twice: timeline::held_twice(changes, window),
+        held_by_nobody: timeline::held_by_nobody(changes, window),
+        client_delay,
+    }
+}
