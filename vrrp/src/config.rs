@@ -125,7 +125,10 @@ pub struct Announcement {
 
 impl Default for Announcement {
     fn default() -> Self {
-        Self { repeat_after: Duration::from_secs(5), refresh_interval: Duration::from_secs(60) }
+        Self {
+            repeat_after: Duration::from_secs(5),
+            refresh_interval: Duration::from_mins(1),
+        }
     }
 }
 
@@ -183,6 +186,9 @@ impl Config {
 
     /// The addresses that stand in advertisements: those of the election's family.
     pub fn advertised(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses.iter().map(|a| a.address).filter(|a| Family::of(*a) == self.family)
+        self.addresses
+            .iter()
+            .map(|a| a.address)
+            .filter(|a| Family::of(*a) == self.family)
     }
 }

@@ -84,17 +84,20 @@ pub enum Fault {
     ProbeFailed = 4,
     /// Another router on the link owns the same address as this one (two routers with priority 255).
     DuplicateOwner = 5,
+    /// Another group on this node uses the same identifier in the same family on the same interface.
+    IdentifierInUse = 6,
 }
 
 impl Fault {
     /// Every fault, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::InterfaceMissing,
         Self::LinkDown,
         Self::NoSourceAddress,
         Self::BindFailed,
         Self::ProbeFailed,
         Self::DuplicateOwner,
+        Self::IdentifierInUse,
     ];
 
     /// The reason as status and logs show it.
@@ -106,6 +109,7 @@ impl Fault {
             Self::BindFailed => "BindFailed",
             Self::ProbeFailed => "ProbeFailed",
             Self::DuplicateOwner => "DuplicateOwner",
+            Self::IdentifierInUse => "IdentifierInUse",
         }
     }
 }
@@ -128,7 +132,11 @@ impl Faults {
     #[must_use]
     pub const fn with(self, fault: Fault, present: bool) -> Self {
         let bit = 1 << fault as u8;
-        if present { Self(self.0 | bit) } else { Self(self.0 & !bit) }
+        if present {
+            Self(self.0 | bit)
+        } else {
+            Self(self.0 & !bit)
+        }
     }
 
     /// The faults of both sets.
@@ -145,7 +153,9 @@ impl Faults {
 
 impl FromIterator<Fault> for Faults {
     fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
-        faults.into_iter().fold(Self::NONE, |set, fault| set.with(fault, true))
+        faults
+            .into_iter()
+            .fold(Self::NONE, |set, fault| set.with(fault, true))
     }
 }
 
@@ -206,7 +216,9 @@ pub enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
 pub enum Notice {
     /// Another router advertised while this one was Active, and lost: both hold the addresses, or did.
-    #[error("{router} is Active too, with priority {priority}, and has been told to yield; the link between the two was cut")]
+    #[error(
+        "{router} is Active too, with priority {priority}, and has been told to yield; the link between the two was cut"
+    )]
     OtherActive {
         /// The other router.
         router: IpAddr,
@@ -220,7 +232,9 @@ pub enum Notice {
     #[error("another station claims the virtual address {0}, which this node holds")]
     AddressClaimed(IpAddr),
     /// The Active router advertises at another interval than this router would (RFC 9568 §7.1); it is adopted.
-    #[error("{router} advertises every {theirs:?}, this router every {ours:?}; set the same interval on both")]
+    #[error(
+        "{router} advertises every {theirs:?}, this router every {ours:?}; set the same interval on both"
+    )]
     IntervalDiffers {
         /// The Active router.
         router: IpAddr,

@@ -18,7 +18,7 @@ pub use io::{
     Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Notice, Reason, Received, Shutdown, Snapshot,
     Standing, State, Transition,
 };
-pub use router::{Resume, VirtualRouter};
+pub use router::{Resume, TRANSITIONS, VirtualRouter};
 pub use time::Instant;
 pub use types::{
     Family, Interval, IntervalError, Priority, Version, VirtualRouterId, active_down_interval, skew,

@@ -69,6 +69,7 @@ impl Priority {
     }
 
     /// This priority's place in the floor band: 1 to 15, in the order of the base priorities.
+    #[must_use]
     pub const fn floored(self) -> Self {
         // 1..=255 mapped onto 1..=15; monotonic, so that the best failing member is still the best.
         let scaled = (self.get() - 1) / 17;
@@ -159,8 +160,12 @@ impl Interval {
         match version {
             Version::V3 => {
                 let centis = interval.as_nanos() / 10_000_000;
-                let exact = interval.as_nanos() % 10_000_000 == 0;
-                if exact && (1..=4095).contains(&centis) { Ok(Self(interval)) } else { Err(IntervalError::V3(interval)) }
+                let exact = interval.as_nanos().is_multiple_of(10_000_000);
+                if exact && (1..=4095).contains(&centis) {
+                    Ok(Self(interval))
+                } else {
+                    Err(IntervalError::V3(interval))
+                }
             }
             Version::V2 => {
                 let exact = interval.subsec_nanos() == 0;
@@ -175,12 +180,20 @@ impl Interval {
 
     /// The interval a VRRPv3 packet gives in centiseconds; `None` for 0 (erratum 8301) and above twelve bits.
     pub const fn from_centis(centis: u16) -> Option<Self> {
-        if centis == 0 || centis > 4095 { None } else { Some(Self(Duration::from_millis(centis as u64 * 10))) }
+        if centis == 0 || centis > 4095 {
+            None
+        } else {
+            Some(Self(Duration::from_millis(centis as u64 * 10)))
+        }
     }
 
     /// The interval a VRRPv2 packet gives in seconds; `None` for 0.
     pub const fn from_secs(secs: u8) -> Option<Self> {
-        if secs == 0 { None } else { Some(Self(Duration::from_secs(secs as u64))) }
+        if secs == 0 {
+            None
+        } else {
+            Some(Self(Duration::from_secs(secs as u64)))
+        }
     }
 
     /// The interval as a length of time.

@@ -1,0 +1,94 @@
+//! The Active state: advertising, answering those that lose, yielding to those that win (RFC 9568 §6.4.3).
+
+use core::time::Duration;
+
+use super::VirtualRouter;
+use super::backup::Watch;
+use super::election::{self, AsActive};
+use super::limit::RateLimit;
+use super::receive::Heard;
+use super::timer::{Timer, next_period};
+use crate::io::{Action, Notice, Reason, State};
+use crate::time::Instant;
+
+impl VirtualRouter {
+    /// The limit on answers to advertisements that lose. RFC 9568 §6.4.3 wants each answered at once; a flood, or a peer
+    /// that believes the same of itself, is answered a hundred times a second at most.
+    pub(super) const ANSWERS: RateLimit = RateLimit::new(8, Duration::from_millis(10));
+
+    /// Takes the addresses: advertises, binds, and announces them once they are bound (RFC 9568 §6.4.1, §6.4.2).
+    pub(super) fn become_active(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
+        let silence = self.silence(now);
+        self.watch = Watch::default();
+        self.release = None;
+        self.timers.clear_all();
+        self.advertise(out);
+        self.timers
+            .set(Timer::Advertisement, now + self.config.interval.get());
+        self.bind(now, out);
+        self.transition(now, State::Active, reason, silence, out);
+    }
+
+    /// Adver_Timer has fired: advertises and starts it again from when it was due.
+    pub(super) fn on_advertisement_timer(&mut self, now: Instant, due: Instant, out: &mut Vec<Action>) {
+        self.advertise(out);
+        self.timers.set(
+            Timer::Advertisement,
+            next_period(due, self.config.interval.get(), now),
+        );
+    }
+
+    /// Advertises now, ahead of the timer, which starts again.
+    pub(super) fn advertise_now(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.advertise(out);
+        self.timers
+            .set(Timer::Advertisement, now + self.config.interval.get());
+    }
+
+    /// Makes of an advertisement what an Active router is to make of it.
+    pub(super) fn hear_as_active(&mut self, now: Instant, heard: &Heard, out: &mut Vec<Action>) {
+        if self.priority().is_owner() && heard.priority == u8::MAX {
+            out.push(Action::Notice(Notice::OtherOwner(heard.router)));
+        }
+        match election::as_active(self.priority(), self.config.source, heard.priority, heard.router) {
+            AsActive::Resigned => self.answer(now, out),
+            AsActive::Assert => {
+                out.push(Action::Notice(Notice::OtherActive {
+                    router: heard.router,
+                    priority: heard.priority,
+                }));
+                self.answer(now, out);
+                // Whoever has heard the other one's announcements sends to the wrong place.
+                self.correct_neighbors(now, out);
+            }
+            AsActive::Yield(reason) => {
+                self.stop_serving();
+                self.hold_on_for_successor(now);
+                self.enter_backup(now, reason, out);
+                self.follow(now, heard, out);
+            }
+        }
+    }
+
+    /// Keeps the timers of the Active state from firing; the addresses stay and are renewed.
+    pub(super) fn stop_serving(&mut self) {
+        self.timers.clear(&[
+            Timer::Advertisement,
+            Timer::AnnounceAgain,
+            Timer::AnnounceRefresh,
+            Timer::BindRetry,
+        ]);
+    }
+
+    fn answer(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.answers.take(now) {
+            self.advertise_now(now, out);
+        }
+    }
+
+    fn advertise(&self, out: &mut Vec<Action>) {
+        out.push(Action::Send {
+            priority: self.priority().get(),
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! The Backup state: watching the Active router, and knowing when to take over from it (RFC 9568 §6.4.2).
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use super::VirtualRouter;
+use super::election::{self, AsBackup, Candidate};
+use super::receive::Heard;
+use super::timer::Timer;
+use crate::io::{Action, Notice, Reason, Standing, State};
+use crate::time::Instant;
+use crate::types::{Interval, Version, active_down_interval, skew};
+
+/// What a Backup knows about the Active router.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Watch {
+    /// Who it is and with which priority.
+    pub(super) router: Option<(IpAddr, u8)>,
+    /// When it was last heard, whatever it said.
+    pub(super) last_heard: Option<Instant>,
+    /// Its interval, once it is known: Active_Adver_Interval (RFC 9568 §6.1).
+    learned: Option<Interval>,
+    /// From when on Active_Down_Timer runs, so that it can be recomputed without being restarted.
+    down_from: Instant,
+    /// Whether it has resigned, so that Active_Down_Timer runs for Skew_Time only.
+    resigned: bool,
+    /// Whether a worse router was heard whose advertisements do not count.
+    outranked: bool,
+    /// Since when a worse router has been heard without interruption, for `Preemption::Delayed`.
+    worse_since: Option<Instant>,
+}
+
+impl VirtualRouter {
+    /// Enters Backup with a full Active_Down_Interval of this router's own interval (RFC 9568 §6.4.1).
+    pub(super) fn enter_backup(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
+        self.transition(now, State::Backup, reason, None, out);
+        self.watch_afresh(now);
+    }
+
+    /// Forgets what was heard: only what is heard from now on counts.
+    pub(super) fn watch_afresh(&mut self, now: Instant) {
+        self.watch = Watch {
+            down_from: now,
+            ..Watch::default()
+        };
+        self.timers.clear(&[Timer::PreemptDelay]);
+        self.restart_active_down(now);
+    }
+
+    /// Makes of an advertisement what a Backup is to make of it.
+    pub(super) fn hear_as_backup(&mut self, now: Instant, heard: &Heard, out: &mut Vec<Action>) {
+        match election::as_backup(self.candidate(), heard.priority, self.config.preemption) {
+            AsBackup::Resigned => {
+                self.note_active(now, heard);
+                self.stop_preempting();
+                self.watch.resigned = true;
+                self.restart_active_down(now);
+            }
+            AsBackup::Follow => {
+                self.follow(now, heard, out);
+                self.stop_preempting();
+            }
+            AsBackup::FollowFor(delay) => {
+                self.follow(now, heard, out);
+                let since = *self.watch.worse_since.get_or_insert(now);
+                self.timers.set(Timer::PreemptDelay, (since + delay).max(now));
+            }
+            AsBackup::Discard => {
+                self.watch.outranked = true;
+                let better_known = self
+                    .watch
+                    .router
+                    .is_some_and(|(router, priority)| router != heard.router && priority > heard.priority);
+                if !better_known {
+                    self.note_active(now, heard);
+                }
+            }
+            AsBackup::TakeOver => {
+                self.note_active(now, heard);
+                self.become_active(now, Reason::ActiveUnfit, out);
+            }
+        }
+    }
+
+    /// Watches the sender as the Active router: its interval is adopted and the timer starts again.
+    pub(super) fn follow(&mut self, now: Instant, heard: &Heard, out: &mut Vec<Action>) {
+        self.note_active(now, heard);
+        if heard.interval != self.config.interval && self.watch.learned != Some(heard.interval) {
+            out.push(Action::Notice(Notice::IntervalDiffers {
+                router: heard.router,
+                theirs: heard.interval.get(),
+                ours: self.config.interval.get(),
+            }));
+        }
+        self.watch.learned = Some(heard.interval);
+        self.watch.resigned = false;
+        self.watch.outranked = false;
+        self.restart_active_down(now);
+    }
+
+    /// Active_Down_Timer has fired: nobody better is there.
+    pub(super) fn on_active_down(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.config.may_become_active {
+            let reason = if self.watch.outranked {
+                Reason::Preempted
+            } else if self.watch.resigned {
+                Reason::ActiveResigned
+            } else {
+                Reason::ActiveSilent
+            };
+            self.become_active(now, reason, out);
+        } else {
+            self.watch_afresh(now);
+        }
+    }
+
+    /// A worse router has been Active for as long as it was granted.
+    pub(super) fn on_preempt_delay(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.config.may_become_active {
+            self.become_active(now, Reason::Preempted, out);
+        }
+    }
+
+    /// Lets a changed priority, interval or preemption take effect without starting any timer again.
+    pub(super) fn reconsider(&mut self, now: Instant) {
+        if self.state != State::Backup {
+            return;
+        }
+        self.timers
+            .set(Timer::ActiveDown, self.active_down_deadline().max(now));
+        let Some(since) = self.watch.worse_since else {
+            return;
+        };
+        let theirs = self.watch.router.map_or(0, |(_, priority)| priority);
+        match election::as_backup(self.candidate(), theirs, self.config.preemption) {
+            AsBackup::FollowFor(delay) => self.timers.set(Timer::PreemptDelay, (since + delay).max(now)),
+            _ => self.stop_preempting(),
+        }
+    }
+
+    /// The interval in force: as a Backup the Active router's, otherwise this router's own (RFC 9568 §6.1).
+    pub(super) fn interval(&self) -> Interval {
+        match (self.state, self.config.version) {
+            (State::Backup, Version::V3) => self.watch.learned.unwrap_or(self.config.interval),
+            _ => self.config.interval,
+        }
+    }
+
+    /// How long the Active router has been silent, if one was heard.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        self.watch
+            .last_heard
+            .map(|heard| now.saturating_duration_since(heard))
+    }
+
+    /// How this router stands in the election.
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate {
+            priority: self.priority(),
+            failing: self.health.standing == Standing::Floor,
+            eligible: self.config.may_become_active,
+        }
+    }
+
+    fn note_active(&mut self, now: Instant, heard: &Heard) {
+        self.watch.router = Some((heard.router, heard.priority));
+        self.watch.last_heard = Some(now);
+    }
+
+    fn stop_preempting(&mut self) {
+        self.watch.worse_since = None;
+        self.timers.clear(&[Timer::PreemptDelay]);
+    }
+
+    fn restart_active_down(&mut self, now: Instant) {
+        self.watch.down_from = now;
+        self.timers.set(Timer::ActiveDown, self.active_down_deadline());
+    }
+
+    fn active_down_deadline(&self) -> Instant {
+        let (version, priority, interval) = (self.config.version, self.priority(), self.interval());
+        let patience = if self.watch.resigned {
+            skew(version, priority, interval)
+        } else {
+            active_down_interval(version, priority, interval)
+        };
+        self.watch.down_from + patience
+    }
+}

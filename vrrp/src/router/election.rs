@@ -1,0 +1,228 @@
+//! Who wins: what an advertisement means to a Backup and to an Active router, decided from priorities and addresses alone.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::config::Preemption;
+use crate::io::Reason;
+use crate::types::Priority;
+
+/// How this router stands in the election.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Candidate {
+    /// Its priority, health included.
+    pub(super) priority: Priority,
+    /// Whether its service fails, so that it stands in the floor band.
+    pub(super) failing: bool,
+    /// Whether it may become Active at all.
+    pub(super) eligible: bool,
+}
+
+/// What an advertisement means to a Backup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AsBackup {
+    /// The Active router leaves: take over after Skew_Time.
+    Resigned,
+    /// There is an Active router; watch it.
+    Follow,
+    /// The Active router is worse than this one; watch it, and take over once it has been heard for this long.
+    FollowFor(Duration),
+    /// The Active router is worse than this one; as if nothing had been heard.
+    Discard,
+    /// The Active router is unfit and this one is not; take over now.
+    TakeOver,
+}
+
+/// What an advertisement means to an Active router.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AsActive {
+    /// Another router leaves, and says that the addresses are up for election: say that they are not.
+    Resigned,
+    /// The other router wins.
+    Yield(Reason),
+    /// The other router loses: tell it.
+    Assert,
+}
+
+/// What an advertisement with priority `theirs` means to the Backup `own` (RFC 9568 §6.4.2).
+///
+/// The floor band goes beyond the RFC: a member whose service fails advertises 1 to 15 and any healthy one takes over
+/// from it, whatever `preemption` says. A router of another make whose configured priority is 15 or lower cannot be told
+/// from one; it loses the addresses just as it would under `Immediate`.
+pub(super) fn as_backup(own: Candidate, theirs: u8, preemption: Preemption) -> AsBackup {
+    let Some(theirs) = Priority::new(theirs) else {
+        return AsBackup::Resigned;
+    };
+    if theirs >= own.priority || !own.eligible {
+        return AsBackup::Follow;
+    }
+    if theirs.is_floor() && !own.priority.is_floor() && !own.failing {
+        return AsBackup::TakeOver;
+    }
+    match preemption {
+        Preemption::Immediate => AsBackup::Discard,
+        // A router that is in doubt about itself does not count down.
+        Preemption::Delayed(_) if own.failing => AsBackup::Follow,
+        Preemption::Delayed(delay) => AsBackup::FollowFor(delay),
+        Preemption::Never => AsBackup::Follow,
+    }
+}
+
+/// What an advertisement with priority `theirs` from `their_address` means to an Active router with `own` priority and
+/// `own_address` (RFC 9568 §6.4.3). Addresses compare as unsigned integers in network byte order.
+pub(super) fn as_active(
+    own: Priority,
+    own_address: Option<IpAddr>,
+    theirs: u8,
+    their_address: IpAddr,
+) -> AsActive {
+    let Some(theirs) = Priority::new(theirs) else {
+        return AsActive::Resigned;
+    };
+    if theirs > own {
+        AsActive::Yield(Reason::HigherPriority)
+    } else if theirs == own && Some(their_address) > own_address {
+        AsActive::Yield(Reason::HigherAddress)
+    } else {
+        AsActive::Assert
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(7);
+
+    fn priority(value: u8) -> Priority {
+        Priority::new(value).unwrap()
+    }
+
+    fn candidate(value: u8) -> Candidate {
+        Candidate {
+            priority: priority(value),
+            failing: false,
+            eligible: true,
+        }
+    }
+
+    fn failing(value: u8) -> Candidate {
+        Candidate {
+            failing: true,
+            ..candidate(value)
+        }
+    }
+
+    fn v4(last: u8) -> IpAddr {
+        Ipv4Addr::new(10, 0, 0, last).into()
+    }
+
+    #[test]
+    fn backup_judges_by_priority_fitness_and_preemption() {
+        use AsBackup::{Discard, Follow, FollowFor, Resigned, TakeOver};
+        use Preemption::{Delayed, Immediate, Never};
+        let cases = [
+            // own, theirs, Immediate, Delayed, Never
+            (candidate(100), 0, Resigned, Resigned, Resigned),
+            (candidate(100), 101, Follow, Follow, Follow),
+            (candidate(100), 100, Follow, Follow, Follow),
+            (candidate(100), 99, Discard, FollowFor(DELAY), Follow),
+            (candidate(100), 16, Discard, FollowFor(DELAY), Follow),
+            (candidate(100), 15, TakeOver, TakeOver, TakeOver),
+            (candidate(16), 15, TakeOver, TakeOver, TakeOver),
+            (candidate(15), 14, Discard, FollowFor(DELAY), Follow),
+            (failing(10), 9, Discard, Follow, Follow),
+            (failing(10), 11, Follow, Follow, Follow),
+            (
+                Candidate {
+                    eligible: false,
+                    ..candidate(100)
+                },
+                50,
+                Follow,
+                Follow,
+                Follow,
+            ),
+            (
+                Candidate {
+                    eligible: false,
+                    ..candidate(100)
+                },
+                5,
+                Follow,
+                Follow,
+                Follow,
+            ),
+            (
+                Candidate {
+                    eligible: false,
+                    ..candidate(100)
+                },
+                0,
+                Resigned,
+                Resigned,
+                Resigned,
+            ),
+        ];
+        for (own, theirs, immediate, delayed, never) in cases {
+            assert_eq!(
+                as_backup(own, theirs, Immediate),
+                immediate,
+                "{own:?} hears {theirs}, Immediate"
+            );
+            assert_eq!(
+                as_backup(own, theirs, Delayed(DELAY)),
+                delayed,
+                "{own:?} hears {theirs}, Delayed"
+            );
+            assert_eq!(
+                as_backup(own, theirs, Never),
+                never,
+                "{own:?} hears {theirs}, Never"
+            );
+        }
+    }
+
+    #[test]
+    fn active_yields_to_a_higher_priority_whatever_the_addresses() {
+        let verdict = as_active(priority(100), Some(v4(9)), 101, v4(1));
+        assert_eq!(verdict, AsActive::Yield(Reason::HigherPriority));
+    }
+
+    #[test]
+    fn equal_priority_is_decided_by_the_higher_source_address() {
+        let verdict = |own, theirs| as_active(priority(100), Some(v4(own)), 100, v4(theirs));
+        assert_eq!(verdict(1, 2), AsActive::Yield(Reason::HigherAddress));
+        assert_eq!(verdict(2, 1), AsActive::Assert);
+    }
+
+    #[test]
+    fn addresses_compare_unsigned_in_network_byte_order() {
+        let own = Some(IpAddr::from(Ipv4Addr::new(9, 255, 255, 255)));
+        let theirs = Ipv4Addr::new(200, 0, 0, 1).into();
+        assert_eq!(
+            as_active(priority(1), own, 1, theirs),
+            AsActive::Yield(Reason::HigherAddress)
+        );
+        let own = Some(IpAddr::from(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xffff)));
+        let theirs = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, 0).into();
+        assert_eq!(
+            as_active(priority(1), own, 1, theirs),
+            AsActive::Yield(Reason::HigherAddress)
+        );
+    }
+
+    #[test]
+    fn of_two_owners_the_lower_address_yields() {
+        let verdict = |own, theirs| as_active(Priority::OWNER, Some(v4(own)), 255, v4(theirs));
+        assert_eq!(verdict(1, 2), AsActive::Yield(Reason::HigherAddress));
+        assert_eq!(verdict(2, 1), AsActive::Assert);
+    }
+
+    #[test]
+    fn active_does_not_yield_to_priority_zero() {
+        assert_eq!(as_active(priority(1), Some(v4(1)), 0, v4(2)), AsActive::Resigned);
+    }
+}

@@ -1,0 +1,71 @@
+//! What this node's health means for its place in the election: priority, floor band, Fault.
+
+use super::VirtualRouter;
+use super::timer::Timer;
+use crate::io::{Action, Fault, Faults, Health, Reason, Standing, State};
+use crate::time::Instant;
+use crate::types::Priority;
+
+impl VirtualRouter {
+    /// The facts that keep this router out of the election, derived afresh each time.
+    pub(super) fn faults(&self) -> Faults {
+        let own = Faults::NONE
+            .with(Fault::NoSourceAddress, self.config.source.is_none())
+            .with(Fault::BindFailed, self.hold.given_up);
+        self.health.faults.union(own)
+    }
+
+    /// The priority with which this router stands in the election.
+    pub(super) fn priority(&self) -> Priority {
+        match self.health.standing {
+            Standing::Base => self.config.priority,
+            Standing::Weighted(priority) => priority,
+            Standing::Floor => self.config.priority.floored(),
+        }
+    }
+
+    /// Takes note of the node's health.
+    pub(super) fn on_health(&mut self, now: Instant, health: Health, out: &mut Vec<Action>) {
+        let before = self.priority();
+        let began_to_fail = health.standing == Standing::Floor && self.health.standing != Standing::Floor;
+        self.health = health;
+        self.settle(now, out);
+        match self.state {
+            State::Active if began_to_fail => {
+                self.resign(now, out);
+                self.enter_backup(now, Reason::ServiceFailing, out);
+            }
+            State::Active if self.priority() != before => self.advertise_now(now, out),
+            State::Backup => self.reconsider(now),
+            State::Active | State::Fault | State::Initialize => {}
+        }
+    }
+
+    /// Enters Fault if there is a fault, and leaves it if there is none.
+    pub(super) fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let faults = self.faults();
+        match self.state {
+            State::Fault if faults.is_empty() => {
+                self.enter_backup(now, Reason::Recovered, out);
+            }
+            _ if faults.is_empty() => {}
+            State::Initialize if self.adoption.is_some() => self.end_adoption(now, out),
+            State::Initialize | State::Backup | State::Active | State::Fault => self.fail(now, faults, out),
+        }
+    }
+
+    fn fail(&mut self, now: Instant, faults: Faults, out: &mut Vec<Action>) {
+        // Only a failing service leaves the node able to serve on until a successor does.
+        let able_to_serve = faults == Faults::NONE.with(Fault::ProbeFailed, true);
+        match self.state {
+            State::Active if able_to_serve => self.resign(now, out),
+            State::Active => self.leave_at_once(out),
+            _ if self.release.is_some() && !able_to_serve => self.finish_release(now, out),
+            _ => {}
+        }
+        if matches!(self.state, State::Active | State::Backup) {
+            self.timers.clear(&[Timer::ActiveDown, Timer::PreemptDelay]);
+            self.transition(now, State::Fault, Reason::Faulted, None, out);
+        }
+    }
+}

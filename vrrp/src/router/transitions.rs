@@ -1,0 +1,36 @@
+//! The state diagram: every change of state that a virtual router makes, and why.
+
+use crate::io::{Reason, State};
+
+/// Every change of state that a virtual router makes, with every reason it has for it. docs/state-machine.md draws it.
+pub const TRANSITIONS: &[(State, State, Reason)] = {
+    use Reason::{
+        ActiveResigned, ActiveSilent, ActiveUnfit, AddressOwner, Faulted, HigherAddress, HigherPriority,
+        Preempted, Reconfigured, Recovered, Resumed, ServiceFailing, Shutdown, Started, TimeGap,
+    };
+    use State::{Active, Backup, Fault, Initialize};
+    &[
+        (Initialize, Backup, Started),
+        (Initialize, Active, AddressOwner),
+        (Initialize, Active, Resumed),
+        (Initialize, Fault, Faulted),
+        (Backup, Active, ActiveSilent),
+        (Backup, Active, ActiveResigned),
+        (Backup, Active, Preempted),
+        (Backup, Active, ActiveUnfit),
+        (Backup, Fault, Faulted),
+        (Backup, Initialize, Shutdown),
+        (Backup, Initialize, Reconfigured),
+        (Active, Backup, HigherPriority),
+        (Active, Backup, HigherAddress),
+        (Active, Backup, ServiceFailing),
+        (Active, Backup, Reconfigured),
+        (Active, Backup, TimeGap),
+        (Active, Fault, Faulted),
+        (Active, Initialize, Shutdown),
+        (Active, Initialize, Reconfigured),
+        (Fault, Backup, Recovered),
+        (Fault, Initialize, Shutdown),
+        (Fault, Initialize, Reconfigured),
+    ]
+};

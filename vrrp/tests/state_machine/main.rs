@@ -1,0 +1,5 @@
+//! The state machine of one virtual router, sentence by sentence.
+
+mod backup;
+mod harness;
+mod starting;
