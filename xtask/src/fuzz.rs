@@ -21,12 +21,18 @@ pub fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
     let program = CARGO_FUZZ.ensure(workspace)?;
     for target in &targets {
         println!("== {target}");
+        // What the fuzzer finds worth keeping goes into the first folder; the committed corpus is only read.
+        let found = workspace.root().join("fuzz/target/corpus").join(target);
+        fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
         let mut fuzz = system::command(&program);
         fuzz.current_dir(workspace.root())
             .env("RUSTUP_TOOLCHAIN", "nightly")
             .env_remove("CARGO")
             .env_remove("RUSTC");
-        fuzz.args(["run", target, "--", &format!("-max_total_time={seconds}")]);
+        fuzz.args(["run", target])
+            .arg(&found)
+            .arg(format!("fuzz/corpus/{target}"));
+        fuzz.args(["--", &format!("-max_total_time={seconds}")]);
         process::run(&mut fuzz)
             .with_context(|| format!("the input that broke {target} is in fuzz/artifacts/{target}"))?;
     }

@@ -1,5 +1,6 @@
 //! `make test`: the steps of both tiers, run one after another, and where the time went.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -41,56 +42,32 @@ impl Tier {
 struct Step {
     name: &'static str,
     tier: Tier,
-    run: fn(&Workspace, &mut Tally) -> Result<()>,
+    run: Run,
+}
+
+/// Does a step's work and counts the tests in it.
+type Run = fn(&Workspace, &mut Tally) -> Result<()>;
+
+impl Step {
+    const fn new(name: &'static str, tier: Tier, run: Run) -> Self {
+        Self { name, tier, run }
+    }
 }
 
 /// In the order in which they run: cheap ones first, and in the lab everything is built before anything is timed.
 const STEPS: &[Step] = &[
-    Step {
-        name: "format",
-        tier: Tier::Fast,
-        run: |workspace, _| process::run(&mut workspace.cargo(&["fmt", "--all", "--check"])),
-    },
-    Step {
-        name: "links",
-        tier: Tier::Fast,
-        run: |workspace, _| links::run(workspace),
-    },
-    Step {
-        name: "generated",
-        tier: Tier::Fast,
-        run: |workspace, _| generate::run(workspace, true),
-    },
-    Step {
-        name: "lints",
-        tier: Tier::Fast,
-        run: |workspace, _| lints(workspace),
-    },
-    Step {
-        name: "dependencies",
-        tier: Tier::Fast,
-        run: |workspace, _| deny::run(workspace),
-    },
-    Step {
-        name: "documentation",
-        tier: Tier::Fast,
-        run: |workspace, _| documentation(workspace),
-    },
-    Step {
-        name: "unit",
-        tier: Tier::Fast,
-        run: unit_tests,
-    },
-    Step {
-        name: "build",
-        tier: Tier::Lab,
-        run: |workspace, _| build_for_lab(workspace),
-    },
-    Step {
-        name: "lab",
-        tier: Tier::Lab,
-        run: lab_tests,
-    },
+    Step::new("format", Tier::Fast, format),
+    Step::new("links", Tier::Fast, |workspace, _| links::run(workspace)),
+    Step::new("generated", Tier::Fast, |workspace, _| {
+        generate::run(workspace, true)
+    }),
+    Step::new("lints", Tier::Fast, lints),
+    Step::new("dependencies", Tier::Fast, |workspace, _| deny::run(workspace)),
+    Step::new("documentation", Tier::Fast, documentation),
+    Step::new("unit", Tier::Fast, unit_tests),
+    Step::new("build", Tier::Lab, build_for_lab),
+    Step::new("lab", Tier::Lab, lab_tests),
+    Step::new("e2e", Tier::Lab, e2e_tests),
 ];
 
 /// What became of a step.
@@ -198,7 +175,11 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-fn lints(workspace: &Workspace) -> Result<()> {
+fn format(workspace: &Workspace, _: &mut Tally) -> Result<()> {
+    process::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lints(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     process::run(&mut workspace.cargo(&[
         "clippy",
         "--locked",
@@ -210,7 +191,7 @@ fn lints(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
-fn documentation(workspace: &Workspace) -> Result<()> {
+fn documentation(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     let mut rustdoc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
     process::run(rustdoc.env("RUSTDOCFLAGS", "-D warnings"))
 }
@@ -227,14 +208,28 @@ fn unit_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     process::run_tests(&mut workspace.cargo(&arguments), tally)
 }
 
-fn build_for_lab(workspace: &Workspace) -> Result<()> {
+fn build_for_lab(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     workspace.build_release()?;
-    process::run(&mut workspace.cargo(&["test", "--locked", "--no-run", "-p", "holdfast-e2e"]))
+    process::run(cargo_test(workspace).args(["--no-run", "-p", "holdfast-lab", "-p", "holdfast-e2e"]))
 }
 
 fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let mut tests = workspace.cargo(&["test", "--locked", "--no-fail-fast", "-p", "holdfast-e2e"]);
-    process::run_tests(workspace.with_release_binaries(&mut tests), tally)
+    process::run_tests(
+        cargo_test(workspace).args(["-p", "holdfast-lab", "--test", "*"]),
+        tally,
+    )
+}
+
+fn e2e_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let mut tests = cargo_test(workspace);
+    process::run_tests(
+        workspace.with_release_binaries(tests.args(["-p", "holdfast-e2e"])),
+        tally,
+    )
+}
+
+fn cargo_test(workspace: &Workspace) -> Command {
+    workspace.cargo(&["test", "--locked", "--no-fail-fast"])
 }
 
 #[cfg(test)]
