@@ -12,8 +12,6 @@ use crate::{process, system};
 pub enum Purpose {
     /// `make demo`
     Demo,
-    /// `make test-fast`
-    FastTests,
     /// `make test-lab`
     LabTests,
     /// `make bench`
@@ -25,19 +23,12 @@ pub enum Purpose {
 impl Purpose {
     /// Every purpose.
     #[cfg(test)]
-    pub const ALL: [Self; 5] = [
-        Self::Demo,
-        Self::FastTests,
-        Self::LabTests,
-        Self::Bench,
-        Self::Fuzz,
-    ];
+    pub const ALL: [Self; 4] = [Self::Demo, Self::LabTests, Self::Bench, Self::Fuzz];
 
     /// What a person types for it.
     pub const fn target(self) -> &'static str {
         match self {
             Self::Demo => "make demo",
-            Self::FastTests => "make test-fast",
             Self::LabTests => "make test-lab",
             Self::Bench => "make bench",
             Self::Fuzz => "make fuzz",
@@ -94,13 +85,6 @@ const TOOLS: &[Tool] = &[
         service: None,
         needed_for: &[Purpose::LabTests],
         why: "an independent judge of every packet sent",
-    },
-    Tool {
-        program: "git",
-        package: "git",
-        service: None,
-        needed_for: &[Purpose::FastTests],
-        why: "fetches the database of security advisories",
     },
     Tool {
         program: "c++",

@@ -101,7 +101,7 @@ fn run(command: Command) -> Result<()> {
             workspace.build_release()?;
             let mut bench = workspace.cargo(&["run", "--locked", "--release", "-p", "holdfast-e2e"]);
             bench.args(["--bin", "holdfast-bench", "--"]).args(arguments);
-            process::become_command(workspace.with_release_binaries(&mut bench))
+            process::become_command(workspace.with_release_agent(&mut bench))
         }
         Command::Fuzz { seconds } => {
             deps::ensure(&[Purpose::Fuzz])?;

@@ -30,10 +30,11 @@ impl Tier {
         }
     }
 
-    const fn purpose(self) -> Purpose {
+    /// What has to be installed for it. The fast tier makes do with Rust.
+    const fn purpose(self) -> Option<Purpose> {
         match self {
-            Self::Fast => Purpose::FastTests,
-            Self::Lab => Purpose::LabTests,
+            Self::Fast => None,
+            Self::Lab => Some(Purpose::LabTests),
         }
     }
 }
@@ -86,7 +87,7 @@ pub fn run(workspace: &Workspace, tier: Option<Tier>, names: &[String]) -> Resul
         .into_iter()
         .filter(|tier| steps.iter().any(|s| s.tier == *tier))
         .collect();
-    let purposes: Vec<Purpose> = tiers.iter().map(|tier| tier.purpose()).collect();
+    let purposes: Vec<Purpose> = tiers.iter().filter_map(|tier| tier.purpose()).collect();
     deps::ensure(&purposes)?;
 
     let mut outcomes = Vec::new();
@@ -180,19 +181,12 @@ fn format(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 }
 
 fn lints(workspace: &Workspace, _: &mut Tally) -> Result<()> {
-    process::run(&mut workspace.cargo(&[
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let mut clippy = workspace.cargo(&["clippy", "--locked", "--keep-going", "--workspace"]);
+    process::run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
 }
 
 fn documentation(workspace: &Workspace, _: &mut Tally) -> Result<()> {
-    let mut rustdoc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    let mut rustdoc = workspace.cargo(&["doc", "--locked", "--keep-going", "--workspace", "--no-deps"]);
     process::run(rustdoc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -223,7 +217,7 @@ fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 fn e2e_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let mut tests = cargo_test(workspace);
     process::run_tests(
-        workspace.with_release_binaries(tests.args(["-p", "holdfast-e2e"])),
+        workspace.with_release_agent(tests.args(["-p", "holdfast-e2e"])),
         tally,
     )
 }

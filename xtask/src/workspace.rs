@@ -11,12 +11,6 @@ use crate::{process, system};
 /// The crates whose binaries the lab runs.
 const RELEASE_CRATES: [&str; 2] = ["holdfast-agent", "holdfast-lab"];
 
-/// The environment variables that tell lab tests and benchmarks which binaries to run.
-const BINARY_VARIABLES: [(&str, &str); 2] = [
-    ("HOLDFAST_AGENT", "holdfast-agent"),
-    ("HOLDFAST_LAB", "holdfast-lab"),
-];
-
 /// This checkout.
 pub struct Workspace {
     root: PathBuf,
@@ -67,8 +61,8 @@ impl Workspace {
         process::run(&mut build)
     }
 
-    /// Tells `command` which binaries to put into its labs.
-    pub fn with_release_binaries<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.envs(BINARY_VARIABLES.map(|(variable, name)| (variable, self.release_binary(name))))
+    /// Tells the lab in `command` to run the agent as it is shipped.
+    pub fn with_release_agent<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("HOLDFAST_AGENT", self.release_binary("holdfast-agent"))
     }
 }
