@@ -1,7 +1,7 @@
 //! The machine this runs on: who we are, where programs are found, how they are started.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub fn is_root() -> bool {
 
 /// The first executable called `name` on `PATH` or among the system folders.
 pub fn find_program(name: &str) -> Option<PathBuf> {
-    search_path()
+    search_path(&path())
         .into_iter()
         .map(|folder| folder.join(name))
         .find(|file| is_executable(file))
@@ -27,7 +27,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 /// A command that finds programs in the system folders too, as do the programs that it starts.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    if let Ok(path) = env::join_paths(search_path()) {
+    if let Ok(path) = env::join_paths(search_path(&path())) {
         command.env("PATH", path);
     }
     command
@@ -38,9 +38,12 @@ pub fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-fn search_path() -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+fn path() -> OsString {
+    env::var_os("PATH").unwrap_or_default()
+}
+
+fn search_path(path: &OsStr) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = env::split_paths(path).collect();
     for folder in SYSTEM_FOLDERS.map(PathBuf::from) {
         if !folders.contains(&folder) {
             folders.push(folder);
@@ -65,7 +68,18 @@ mod tests {
     }
 
     #[test]
-    fn system_folders_are_searched_whatever_the_path_says() {
-        assert!(search_path().contains(&PathBuf::from("/usr/sbin")));
+    fn system_folders_are_searched_last_and_once_whatever_the_path_says() {
+        let folders = |path: &str| search_path(OsStr::new(path));
+        assert_eq!(
+            folders("/bin"),
+            ["/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)
+        );
+        assert_eq!(
+            folders("/sbin:/bin")
+                .iter()
+                .filter(|folder| folder.ends_with("sbin"))
+                .count(),
+            3
+        );
     }
 }
