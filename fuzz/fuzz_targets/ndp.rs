@@ -1,0 +1,6 @@
+//! Neighbor discovery packets, as Ethernet frames.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| holdfast_fuzz::ndp(data));
