@@ -28,6 +28,8 @@ pub(super) struct Watch {
     outranked: bool,
     /// Since when a worse router has been heard without interruption, for `Preemption::Delayed`.
     worse_since: Option<Instant>,
+    /// Until when advertisements may be old ones that had waited while the process did not run.
+    history_until: Instant,
 }
 
 impl VirtualRouter {
@@ -47,9 +49,19 @@ impl VirtualRouter {
         self.restart_active_down(now);
     }
 
+    /// Forgets what was heard, and for one interval takes what is heard for history: an Active router that was unfit or
+    /// that resigned while this process did not run may have a successor since.
+    pub(super) fn watch_after_gap(&mut self, now: Instant) {
+        self.watch_afresh(now);
+        self.watch.history_until = now + self.config.interval.get();
+    }
+
     /// Makes of an advertisement what a Backup is to make of it.
     pub(super) fn hear_as_backup(&mut self, now: Instant, heard: &Heard, out: &mut Vec<Action>) {
         match election::as_backup(self.candidate(), heard.priority, self.config.preemption) {
+            AsBackup::Resigned | AsBackup::TakeOver if now < self.watch.history_until => {
+                self.note_active(now, heard);
+            }
             AsBackup::Resigned => {
                 self.note_active(now, heard);
                 self.stop_preempting();

@@ -61,6 +61,8 @@ pub(super) fn as_backup(own: Candidate, theirs: u8, preemption: Preemption) -> A
     }
     match preemption {
         Preemption::Immediate => AsBackup::Discard,
+        // RFC 9568 §6.1, Preempt_Mode: the router that owns the addresses always preempts.
+        _ if own.priority.is_owner() => AsBackup::Discard,
         // A router that is in doubt about itself does not count down.
         Preemption::Delayed(_) if own.failing => AsBackup::Follow,
         Preemption::Delayed(delay) => AsBackup::FollowFor(delay),
@@ -133,6 +135,8 @@ mod tests {
             (candidate(100), 15, TakeOver, TakeOver, TakeOver),
             (candidate(16), 15, TakeOver, TakeOver, TakeOver),
             (candidate(15), 14, Discard, FollowFor(DELAY), Follow),
+            (candidate(255), 254, Discard, Discard, Discard),
+            (candidate(255), 15, TakeOver, TakeOver, TakeOver),
             (failing(10), 9, Discard, Follow, Follow),
             (failing(10), 11, Follow, Follow, Follow),
             (

@@ -166,8 +166,9 @@ impl VirtualRouter {
     }
 
     /// The time to try once more has come.
-    pub(super) fn on_bind_retry(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn on_bind_retry(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.hold.is_something() {
+            self.hold.put_backs.take(now);
             self.bind_again(out);
         }
     }

@@ -184,7 +184,7 @@ impl VirtualRouter {
             Timer::AnnounceRefresh => self.on_announce_refresh(now, due, out),
             Timer::ResignAgain => self.on_resign_again(out),
             Timer::ReleaseEnd => self.finish_release(now, out),
-            Timer::BindRetry => self.on_bind_retry(out),
+            Timer::BindRetry => self.on_bind_retry(now, out),
             Timer::BindRecovery => self.on_bind_recovery(now, out),
         }
     }
@@ -254,7 +254,7 @@ impl VirtualRouter {
         }
         if self.state == State::Backup {
             // Silence is evidence only if somebody listened.
-            self.watch_afresh(now);
+            self.watch_after_gap(now);
         }
     }
 
