@@ -1,4 +1,12 @@
 //! Holdfast's API as pure data and functions: the YAML types, the validated model, the rules between them, and the
 //! rendering of groups into what one node is to do. No client and no IO lives here.
 
+pub mod crd;
+pub mod duration;
+pub mod files;
 pub mod model;
+pub mod render;
+pub mod rules;
+pub mod shape;
+pub mod v1alpha1;
+pub mod yaml;

@@ -7,7 +7,9 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use holdfast_vrrp::{Authentication, Checksum, Family, Interval, Peer, Preemption, Priority, Version, VirtualRouterId};
+use holdfast_vrrp::{
+    Authentication, Checksum, Family, Interval, Peer, Preemption, Priority, Version, VirtualRouterId,
+};
 
 /// What one node is to do: the engine's only input.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -1,0 +1,314 @@
+//! The table of rules. A sentence is read after the field's path and says what is wrong and what to write instead.
+
+use super::{Check, Rule, Scope, Severity, addresses, election, members, neighbors};
+
+/// All rules, in the order of the fields they are about.
+pub const TABLE: &[Rule] = &[
+    rule(
+        "name",
+        "metadata.name",
+        "`{value}` cannot name a group: write at most 63 lower-case letters, digits and `-`, a letter or digit first and last",
+        Check::Group(election::name),
+    ),
+    rule(
+        "address",
+        "spec.addresses[].address",
+        "`{value}` is not an address with its prefix length: write it like 10.0.0.100/24 or fd00::100/64",
+        Check::Group(addresses::readable),
+    ),
+    rule(
+        "address-unicast",
+        "spec.addresses[].address",
+        "{value} is a multicast address, which cannot belong to a node: write a unicast address",
+        Check::Group(addresses::not_multicast),
+    ),
+    rule(
+        "address-loopback",
+        "spec.addresses[].address",
+        "{value} is a loopback address, which nobody else can reach: write an address of the subnet that clients use",
+        Check::Group(addresses::not_loopback),
+    ),
+    rule(
+        "address-unspecified",
+        "spec.addresses[].address",
+        "{value} means no address at all: write an address of the subnet that clients use",
+        Check::Group(addresses::not_unspecified),
+    ),
+    rule(
+        "address-mapped",
+        "spec.addresses[].address",
+        "{value} is an IPv4 address in IPv6 clothes: write {other}",
+        Check::Group(addresses::not_mapped),
+    ),
+    rule(
+        "address-network",
+        "spec.addresses[].address",
+        "{value} is the address of the network {other} itself: write an address inside it, or correct the prefix length",
+        Check::Group(addresses::not_network),
+    ),
+    rule(
+        "address-broadcast",
+        "spec.addresses[].address",
+        "{value} is the broadcast address of {other}: write an address inside it, or correct the prefix length",
+        Check::Group(addresses::not_broadcast),
+    ),
+    rule(
+        "address-once",
+        "spec.addresses[].address",
+        "{value} is also {other}: remove one of the two",
+        Check::Group(addresses::once),
+    ),
+    rule(
+        "label",
+        "spec.addresses[].label",
+        "`{value}` has {other} bytes, the kernel takes at most 15: shorten it",
+        Check::Group(addresses::label),
+    ),
+    rule(
+        "label-ipv4",
+        "spec.addresses[].label",
+        "labels exist for IPv4 addresses only, and {value} is IPv6: remove the label",
+        Check::Group(addresses::label_family),
+    ),
+    rule(
+        "interface",
+        "spec.interface",
+        "`{value}` cannot name an interface: write at most 15 bytes without spaces and slashes, as `ip link` shows it",
+        Check::Group(addresses::interface),
+    ),
+    in_files(rule(
+        "vrid",
+        "spec.virtualRouterID",
+        "this is missing: in a file, write a number from 1 to 255 that no other virtual router on the link uses",
+        Check::Group(election::virtual_router_id),
+    )),
+    rule(
+        "selector",
+        "spec.nodeSelector",
+        "this cannot be used: {other}",
+        Check::Group(members::selectors),
+    ),
+    rule(
+        "override-nodes",
+        "spec.nodeOverrides[]",
+        "this says {value}: write exactly one of `nodes` and `selector`",
+        Check::Group(members::override_nodes),
+    ),
+    rule(
+        "override-changes",
+        "spec.nodeOverrides[]",
+        "this changes nothing on its nodes: write `priority`, `interface` or `sourceAddress`, or remove the entry",
+        Check::Group(members::override_changes),
+    ),
+    rule(
+        "source-address",
+        "spec.nodeOverrides[].sourceAddress",
+        "`{value}` is not an address that a node can send {other} advertisements from: write the node's own {other} address, without a prefix length",
+        Check::Group(members::source_address),
+    ),
+    rule(
+        "source-not-virtual",
+        "spec.nodeOverrides[].sourceAddress",
+        "{value} is one of this group's virtual addresses: write an address that the node keeps",
+        Check::Group(members::source_not_virtual),
+    ),
+    rule(
+        "version-2-ipv4",
+        "spec.advertisement.version",
+        "VRRPv2 speaks IPv4 only and this election is IPv6: write `version: 3`, or `family: IPv4` if there is an IPv4 address",
+        Check::Group(election::version_family),
+    ),
+    rule(
+        "interval-3",
+        "spec.advertisement.interval",
+        "VRRPv3 cannot say {value}: write a multiple of 10ms from 10ms to 40950ms",
+        Check::Group(election::interval_v3),
+    ),
+    rule(
+        "interval-2",
+        "spec.advertisement.interval",
+        "VRRPv2 cannot say {value}: write whole seconds from 1s to 255s, or `version: 3`",
+        Check::Group(election::interval_v2),
+    ),
+    rule(
+        "family-address",
+        "spec.advertisement.family",
+        "none of the addresses is {value}: add one, or write the family of those there are",
+        Check::Group(election::family),
+    ),
+    rule(
+        "multicast-group",
+        "spec.advertisement.multicastGroup",
+        "`{value}` is not an {other} multicast address: remove the field for the usual one, or write one",
+        Check::Group(election::multicast_group),
+    ),
+    rule(
+        "multicast-group-mode",
+        "spec.advertisement.multicastGroup",
+        "with `mode: Unicast` nothing is sent to a multicast group: remove the field, or write `mode: Multicast`",
+        Check::Group(election::multicast_group_mode),
+    ),
+    rule(
+        "peers-mode",
+        "spec.advertisement.peers",
+        "with `mode: Multicast` members find each other without peers: remove them, or write `mode: Unicast`",
+        Check::Group(members::peers_mode),
+    ),
+    in_files(rule(
+        "peers",
+        "spec.advertisement.peers",
+        "these are missing: in a file, `mode: Unicast` needs the other members' names and addresses; or write `mode: Multicast`",
+        Check::Group(members::peers),
+    )),
+    in_files(rule(
+        "peers-others",
+        "spec.advertisement.peers",
+        "only this node itself is listed: add the other members",
+        Check::Node(members::peers_others),
+    )),
+    rule(
+        "peer-name-once",
+        "spec.advertisement.peers[].name",
+        "`{value}` is listed twice: put the addresses into one entry",
+        Check::Group(members::peer_name_once),
+    ),
+    rule(
+        "peer-address",
+        "spec.advertisement.peers[].addresses[]",
+        "`{value}` is not an address that a member can have: write the node's own address, without a prefix length",
+        Check::Group(members::peer_address),
+    ),
+    rule(
+        "peer-family",
+        "spec.advertisement.peers[].addresses",
+        "none of them is {other}, in which this election is held: add the member's {other} address",
+        Check::Group(members::peer_family),
+    ),
+    rule(
+        "peer-one-each",
+        "spec.advertisement.peers[].addresses",
+        "two of them are {other}, and a member advertises from one: keep that one",
+        Check::Group(members::peer_one_each),
+    ),
+    rule(
+        "peer-address-once",
+        "spec.advertisement.peers[].addresses[]",
+        "{value} is also an address of `{other}`: each member has its own",
+        Check::Group(members::peer_address_once),
+    ),
+    rule(
+        "peer-not-virtual",
+        "spec.advertisement.peers[].addresses[]",
+        "{value} is one of this group's virtual addresses: write an address that the node keeps",
+        Check::Group(members::peer_not_virtual),
+    ),
+    rule(
+        "preemption-delay",
+        "spec.preemption.delay",
+        "this is missing: `type: Delayed` needs to know for how long, for example `delay: 30s`",
+        Check::Group(election::preemption_delay),
+    ),
+    rule(
+        "preemption-no-delay",
+        "spec.preemption.delay",
+        "`type: {value}` does not wait: remove the delay, or write `type: Delayed`",
+        Check::Group(election::preemption_no_delay),
+    ),
+    warning(rule(
+        "owner-preempts",
+        "spec.preemption.type",
+        "the owner of the addresses (priority 255) always takes over at once: `{value}` holds for the other members only",
+        Check::Group(election::owner_preempts),
+    )),
+    rule(
+        "authentication-built",
+        "spec.authentication.type",
+        "{value} is not supported yet: use Password with `version: 2`, or None",
+        Check::Group(election::authentication_built),
+    ),
+    rule(
+        "password-version",
+        "spec.authentication.type",
+        "VRRPv3 has no passwords (RFC 9568 §9): write `type: None`, or `version: 2` under advertisement",
+        Check::Group(election::password_version),
+    ),
+    rule(
+        "password-source",
+        "spec.authentication",
+        "Password needs exactly one place to read it from: write `file` for a node on its own, `secretRef` in a cluster",
+        Check::Group(election::password_source),
+    ),
+    in_files(rule(
+        "password-file",
+        "spec.authentication.secretRef",
+        "a node on its own has no Secrets: write `file: /path/of/the/password` instead",
+        Check::Group(election::password_file),
+    )),
+    rule(
+        "password-path",
+        "spec.authentication.file",
+        "`{value}` depends on where the agent was started: write the whole path, beginning with `/`",
+        Check::Group(election::password_path),
+    ),
+    rule(
+        "password-unused",
+        "spec.authentication",
+        "`type: None` uses no password: write `type: Password`, or remove {value}",
+        Check::Group(election::password_unused),
+    ),
+    in_files(rule(
+        "probes-built",
+        "spec.probes",
+        "probes are not built yet: remove them, or this node would promise to watch a service that it does not watch",
+        Check::Group(election::probes),
+    )),
+    warning(rule(
+        "ipv6-link-local",
+        "spec.addresses",
+        "RFC 9568 §5.2.9 (erratum 8300) wants a link-local address first in an IPv6 election: other implementations may drop these advertisements; to be sure, put one such as fe80::100/64 first",
+        Check::Group(addresses::link_local_first),
+    )),
+    rule(
+        "vrid-neighbor",
+        "spec.virtualRouterID",
+        "{value} is also the virtual router of group {other} on the same interface and in the same family: write another number in one of them",
+        Check::Pair(neighbors::virtual_router_id),
+    ),
+    rule(
+        "address-neighbor",
+        "spec.addresses[].address",
+        "{value} is also an address of group {other}: remove it from one of them",
+        Check::Pair(neighbors::addresses),
+    ),
+    rule(
+        "peer-neighbor",
+        "spec.advertisement.peers",
+        "{value} is a virtual address of group {other}: write an address that the node keeps",
+        Check::Against(neighbors::peers),
+    ),
+];
+
+const fn rule(id: &'static str, field: &'static str, sentence: &'static str, check: Check) -> Rule {
+    Rule {
+        id,
+        field,
+        sentence,
+        scope: Scope::Everywhere,
+        severity: Severity::Refuse,
+        check,
+    }
+}
+
+const fn in_files(rule: Rule) -> Rule {
+    Rule {
+        scope: Scope::Files,
+        ..rule
+    }
+}
+
+const fn warning(rule: Rule) -> Rule {
+    Rule {
+        severity: Severity::Warn,
+        ..rule
+    }
+}

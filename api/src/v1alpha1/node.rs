@@ -1,0 +1,198 @@
+//! `VirtualIPNode`: what one node is to do and what it is doing. Rendered, never written by hand; holds no secret.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Address, Announcement, Authentication, Checksum, Family, Fault, MemberState, Mode, Peer, Preemption,
+    Probe,
+};
+use crate::duration::GatewayDuration;
+
+/// What one node is to do.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "each printer column says its own type"
+)]
+#[derive(CustomResource, Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "vip.holdfast.dev",
+    version = "v1alpha1",
+    kind = "VirtualIPNode",
+    plural = "virtualipnodes",
+    singular = "virtualipnode",
+    shortname = "vipn",
+    status = "VirtualIPNodeStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "What one node does with virtual IP addresses. Written by Holdfast: change the VirtualIPGroups instead.",
+    printcolumn(name = "Groups", type_ = "string", json_path = ".spec.groups[*].name"),
+    printcolumn(name = "States", type_ = "string", json_path = ".status.groups[*].state"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualIPNodeSpec {
+    /// The groups this node takes part in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub groups: Vec<NodeGroup>,
+    /// What an agent must be able to do to apply this spec; one that cannot keeps what it runs and says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 63)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub required_features: Vec<String>,
+}
+
+/// One group as one node sees it: overrides applied, defaults filled in, the node itself not among the peers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeGroup {
+    /// The group's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The group's UID; absent for a group from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub uid: Option<String>,
+    /// The group's generation; 0 for a group from a file.
+    #[serde(default)]
+    pub generation: i64,
+    /// The virtual router's identifier.
+    #[serde(rename = "virtualRouterID")]
+    #[schemars(range(min = 1, max = 255))]
+    pub virtual_router_id: i32,
+    /// The interface of the election. Absent: the one whose subnet holds an address of the election's family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15))]
+    pub interface: Option<String>,
+    /// The addresses to take part from, at most one of each family. Empty: the interface's IPv4 primary or IPv6
+    /// link-local address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2), inner(length(min = 2, max = 39)))]
+    pub source_addresses: Vec<String>,
+    /// The virtual addresses in the order written.
+    #[schemars(
+        length(min = 1, max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["address"])
+    )]
+    pub addresses: Vec<Address>,
+    /// The other members of a unicast group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub peers: Vec<Peer>,
+    /// This node's priority.
+    #[schemars(range(min = 1, max = 255))]
+    pub priority: i32,
+    /// How this node advertises.
+    pub advertisement: NodeAdvertisement,
+    /// When a better node takes the addresses from a healthy worse one.
+    #[serde(default)]
+    pub preemption: Preemption,
+    /// What proves that an advertisement comes from a member. Names the secret, never holds it.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// How the addresses are announced to their neighbors.
+    #[serde(default)]
+    pub announcement: Announcement,
+    /// How long after its agent's start this node stays out of the election.
+    #[serde(default)]
+    pub startup_delay: GatewayDuration,
+    /// What is watched on this node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub probes: Vec<Probe>,
+    /// Whether this node may become active: false until every member knows it.
+    pub may_become_active: bool,
+    /// The group was deleted: hand over, forget it, and acknowledge.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+/// How one node advertises: an [`super::Advertisement`] with its defaults filled in and its peers resolved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAdvertisement {
+    /// The protocol version: 2 or 3.
+    #[schemars(range(min = 2, max = 3))]
+    pub version: i32,
+    /// How often this node advertises while it is active.
+    pub interval: GatewayDuration,
+    /// The family of the election.
+    pub family: Family,
+    /// Where advertisements go.
+    pub mode: Mode,
+    /// The multicast group; given with `Multicast` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 39))]
+    pub multicast_group: Option<String>,
+    /// Which bytes the checksum of a VRRPv3 packet over IPv4 covers.
+    #[serde(default)]
+    pub checksum: Checksum,
+}
+
+/// What one node is doing.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualIPNodeStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The groups and what the node does with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub groups: Vec<NodeGroupStatus>,
+}
+
+/// What one node does with one group.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeGroupStatus {
+    /// The group's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The generation of the group that is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_generation: Option<i64>,
+    /// What the node is doing.
+    pub state: MemberState,
+    /// Why it cannot take part, if it cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub faults: Vec<Fault>,
+    /// Its priority after everything that changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 255))]
+    pub effective_priority: Option<i32>,
+    /// Since when it has been in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<MicroTime>,
+    /// The address of the router that it takes for the active one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 39))]
+    pub active_peer: Option<String>,
+    /// The address from which it takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 39))]
+    pub source_address: Option<String>,
+    /// What on the wire says that somebody else has an address of the group while this node is active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub conflicts: Vec<Fault>,
+}
