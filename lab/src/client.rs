@@ -38,7 +38,6 @@ struct Records {
     /// One list a target; a probe's place in it is the number it carries.
     probes: Vec<Vec<Probe>>,
     names: HashSet<Arc<str>>,
-    worst_delay: Duration,
 }
 
 impl Client {
@@ -104,11 +103,6 @@ impl Client {
             .rev()
             .find_map(|probe| probe.answer.clone())
     }
-
-    /// By how much the sender was ever late: what the machine, not the network, adds to every silence.
-    pub(crate) fn worst_delay(&self) -> Duration {
-        lock(&self.records).worst_delay
-    }
 }
 
 fn receive(socket: &UdpSocket, targets: &[IpAddr], records: &Mutex<Records>, epoch: Instant) {
@@ -160,7 +154,6 @@ fn send_until_stopped(
         let late = Duration::from(clock_gettime(clock)?).saturating_sub(due);
         for (index, target) in targets.iter().enumerate() {
             let mut records = lock(records);
-            records.worst_delay = records.worst_delay.max(late);
             let probes = &mut records.probes[index];
             let question = encode(index, probes.len());
             probes.push(Probe {

@@ -34,12 +34,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sandbox;
+use crate::{logs, sandbox};
 
 /// The variable that tells a child which case it is.
 const CASE: &str = "HOLDFAST_LAB_CASE";
-/// How many lines of each log a failing case shows.
-const LOG_LINES: usize = 60;
 /// How long a case may take unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -121,7 +119,7 @@ fn run_here(cases: &[Case], name: &str) -> ExitCode {
         // The panic hook has said why.
         Err(_) => {}
     }
-    print_logs(Path::new(sandbox::FOLDER));
+    logs::print(Path::new(sandbox::FOLDER));
     ExitCode::FAILURE
 }
 
@@ -216,28 +214,6 @@ fn read_from_start(mut file: fs::File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Prints the last lines of every log below `folder`.
-pub fn print_logs(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut paths: Vec<_> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            print_logs(&path);
-        } else if path.extension().is_some_and(|extension| extension == "log") {
-            let content = fs::read(&path).unwrap_or_default();
-            let content = String::from_utf8_lossy(&content);
-            let lines: Vec<&str> = content.lines().collect();
-            eprintln!("--- {} ({} lines)", path.display(), lines.len());
-            for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
-                eprintln!("    {line}");
-            }
-        }
-    }
 }
 
 /// What libtest's command line says, as far as it makes sense here.

@@ -1,7 +1,7 @@
 //! The measuring instrument: a client that asks, responders that answer, a watch on who holds what, and the report.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,12 +13,14 @@ use crate::{
     lab::wait_until,
     node::Node,
     responder::Responder,
-    timeline::{self, Change, Probe, Span},
+    timeline::{self, Span},
     watch::Watch,
 };
 
 /// How often the client asks each address.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(1);
+/// The client asks itself as well, over the same threads but over no network.
+const CONTROL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How long after a window an answer to a question asked in it may still come.
 const GRACE: Duration = Duration::from_millis(20);
 
@@ -51,8 +53,9 @@ pub struct Report {
     pub held_twice: Duration,
     /// For how long no node held it.
     pub held_by_nobody: Duration,
-    /// By how much the client itself was ever late since the meter's start: the machine's share in a silence.
-    pub client_delay: Duration,
+    /// The longest silence, in the same window, of an address of the client itself: the machine's share. A silence of
+    /// about this length is no fault of the nodes.
+    pub control_silence: Duration,
 }
 
 impl Meter {
@@ -63,9 +66,13 @@ impl Meter {
     /// [`Error::System`](crate::Error::System) when a socket or a thread cannot be made.
     pub fn start(client: &Node, nodes: &[Node], addresses: &[IpAddr]) -> Result<Self> {
         let epoch = Instant::now();
-        let responders = nodes.iter().map(Responder::start).collect::<Result<_>>()?;
+        let responders = nodes
+            .iter()
+            .chain([client])
+            .map(Responder::start)
+            .collect::<Result<_>>()?;
         let watch = Watch::start(nodes, epoch)?;
-        let client = Client::start(client, addresses, PROBE_INTERVAL, epoch)?;
+        let client = Client::start(client, &[addresses, &[CONTROL]].concat(), PROBE_INTERVAL, epoch)?;
         Ok(Self {
             epoch,
             client,
@@ -126,40 +133,27 @@ impl Meter {
         std::thread::sleep(settled.saturating_duration_since(Instant::now()));
         let offset = |time: Instant| time.saturating_duration_since(self.epoch);
         let window = offset(window.start)..offset(window.end);
-        summarize(
-            &self.client.probes(address),
-            &self.watch.changes(address),
-            &window,
-            self.client.worst_delay(),
-        )
+        let (probes, changes) = (self.client.probes(address), self.watch.changes(address));
+        let answered_by = timeline::spans(&probes, &window).into_iter().map(|span| Span {
+            from: span.from.saturating_sub(window.start),
+            to: span.to.saturating_sub(window.start),
+            ..span
+        });
+        Report {
+            longest_silence: timeline::longest_silence(&probes, &window),
+            takeover: timeline::takeover(&probes, &window),
+            asked: probes.iter().filter(|probe| window.contains(&probe.sent)).count(),
+            lost: timeline::lost(&probes, &window),
+            answered_by: answered_by.collect(),
+            held_twice: timeline::held_twice(&changes, &window),
+            held_by_nobody: timeline::held_by_nobody(&changes, &window),
+            control_silence: timeline::longest_silence(&self.client.probes(CONTROL), &window),
+        }
     }
 
     /// From `since` to the first answer of `node` at `address`; `None` when there was none so far.
     pub fn time_until_answer_from(&self, address: IpAddr, since: Instant, node: &str) -> Option<Duration> {
         let window = since.saturating_duration_since(self.epoch)..self.epoch.elapsed();
         timeline::time_until_answer_from(&self.client.probes(address), &window, node)
-    }
-}
-
-fn summarize(
-    probes: &[Probe],
-    changes: &[Change],
-    window: &Range<Duration>,
-    client_delay: Duration,
-) -> Report {
-    let answered_by = timeline::spans(probes, window).into_iter().map(|span| Span {
-        from: span.from.saturating_sub(window.start),
-        to: span.to.saturating_sub(window.start),
-        ..span
-    });
-    Report {
-        longest_silence: timeline::longest_silence(probes, window),
-        takeover: timeline::takeover(probes, window),
-        asked: probes.iter().filter(|probe| window.contains(&probe.sent)).count(),
-        lost: timeline::lost(probes, window),
-        answered_by: answered_by.collect(),
-        held_twice: timeline::held_twice(changes, window),
-        held_by_nobody: timeline::held_by_nobody(changes, window),
-        client_delay,
     }
 }

@@ -39,6 +39,8 @@ use crate::error::{Doing as _, Error, Result};
 pub(crate) const STAGE: &str = "HOLDFAST_LAB_STAGE";
 /// The outer process as `init` sees it before it mounts its own /proc.
 const OUTER_PID: &str = "HOLDFAST_LAB_OUTER_PID";
+/// The number of `init` as processes outside of the sandbox see it.
+const INIT_PID: &str = "HOLDFAST_LAB_INIT_PID";
 /// How long `main` may take to obey a signal before the sandbox is torn down around it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -66,6 +68,17 @@ pub fn is_inside() -> bool {
     env::var(STAGE).as_deref() == Ok("main")
 }
 
+/// The command that enters this sandbox from a shell outside of it.
+pub fn enter_command() -> String {
+    let init = env::var(INIT_PID).unwrap_or_default();
+    let user = if is_ordinary_user() {
+        " --user --preserve-credentials"
+    } else {
+        ""
+    };
+    format!("nsenter --target {init}{user} --mount --net --pid")
+}
+
 /// `outer` and `init` end here: with the code of the program they watched, or with the reason they could not.
 fn exit(code: Result<i32>) -> Result<()> {
     process::exit(code?)
@@ -85,6 +98,7 @@ fn init() -> Result<i32> {
     if !Path::new("/proc").join(&outer).exists() {
         return Ok(1);
     }
+    let own = fs::read_link("/proc/self").doing(|| "read /proc/self".to_owned())?;
     mount(
         Some("proc"),
         "/proc",
@@ -94,7 +108,7 @@ fn init() -> Result<i32> {
     )
     .map_err(|errno| refused("mount /proc for the sandbox", errno))?;
     let mut child = Command::new("/proc/self/exe");
-    child.env(STAGE, "main").env_remove(OUTER_PID);
+    child.env(STAGE, "main").env_remove(OUTER_PID).env(INIT_PID, own);
     supervise(child)
 }
 

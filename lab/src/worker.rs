@@ -1,4 +1,4 @@
-//! A thread that serves file descriptors until its handle is dropped.
+//! A thread that serves file descriptors until its handle is dropped. All of the meter's threads are such.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -12,7 +12,10 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 
-use crate::error::{Doing as _, Result};
+use crate::{
+    error::{Doing as _, Result},
+    sys,
+};
 
 /// The handle of the thread; dropping it ends the thread and waits for that.
 #[derive(Debug)]
@@ -43,7 +46,10 @@ impl Worker {
         let theirs = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || body(&theirs))
+            .spawn(move || {
+                sys::prefer_this_thread();
+                body(&theirs);
+            })
             .doing(|| format!("start the thread {name}"))?;
         Ok(Self {
             stop,

@@ -48,12 +48,16 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Whether `from` gets an answer from `to` within a second.
-fn reaches(from: &Node, to: IpAddr) -> bool {
-    from.exec("ping", &["-c", "1", "-W", "1", &to.to_string()])
-        .unwrap()
-        .status
-        .success()
+/// Whether `from` gets an answer from `to` at its address on the first segment.
+fn reaches(from: &Node, to: &Node) -> bool {
+    reaches_at(from, to, to.ipv4().into())
+}
+
+fn reaches_at(from: &Node, to: &Node, address: IpAddr) -> bool {
+    let meter = Meter::start(from, std::slice::from_ref(to), &[address]).unwrap();
+    meter
+        .wait_for_answer(address, to.name(), Duration::from_millis(200))
+        .is_ok()
 }
 
 fn reach() -> Outcome {
@@ -90,7 +94,7 @@ fn side_by_side() -> Outcome {
     a.add_address(ip(V4), 24)?;
     assert!(a.holds(ip(V4))?);
     assert!(!b.holds(ip(V4))?);
-    assert!(!reaches(&b, ip(V4)));
+    assert!(!reaches_at(&b, &a, ip(V4)));
     drop(a);
     drop(one);
     assert!(two.node("b").is_ok(), "one lab's end leaves the other alone");
@@ -127,13 +131,11 @@ fn isolation() -> Outcome {
     let (client, a, b) = (lab.client()?, lab.node("a")?, lab.node("b")?);
     a.isolate()?;
     b.isolate()?;
-    assert!(!reaches(&a, b.ipv4().into()));
-    assert!(reaches(&client, a.ipv4().into()) && reaches(&client, b.ipv4().into()));
+    assert!(!reaches(&a, &b));
+    assert!(reaches(&client, &a) && reaches(&client, &b));
     a.join()?;
     // The neighbour entries may still wait for the answer to a question that was cut off.
-    holdfast_lab::wait_until("they reach each other", PATIENCE, || {
-        Ok(reaches(&a, b.ipv4().into()))
-    })?;
+    holdfast_lab::wait_until("they reach each other", PATIENCE, || Ok(reaches(&a, &b)))?;
     Ok(())
 }
 
@@ -146,10 +148,10 @@ fn second_segment() -> Outcome {
     b.add_interface("eth1", segment)?;
     assert!(a.holds(ip("10.78.0.1"))? && a.holds(segment.link_local(1).into())?);
     a.unplug()?;
-    assert!(!reaches(&a, b.ipv4().into()));
-    assert!(reaches(&a, segment.ipv4(b.number()).into()));
+    assert!(!reaches(&a, &b));
+    assert!(reaches_at(&a, &b, segment.ipv4(b.number()).into()));
     a.unplug_from(segment)?;
-    assert!(!reaches(&a, segment.ipv4(b.number()).into()));
+    assert!(!reaches_at(&a, &b, segment.ipv4(b.number()).into()));
     Ok(())
 }
 
