@@ -57,7 +57,10 @@ pub(crate) const FOLDER: &str = "/run/holdfast-lab";
 /// namespaces.
 pub fn enter() -> Result<()> {
     match env::var(STAGE).as_deref() {
-        Ok("main") => Ok(()),
+        // Signal masks are inherited, by this process and by all that the lab starts.
+        Ok("main") => supervised_signals()
+            .thread_unblock()
+            .doing(|| "unblock signals".to_owned()),
         Ok("init") => exit(init()),
         _ => exit(outer()),
     }
@@ -158,16 +161,20 @@ fn make_namespaces() -> Result<()> {
     Ok(())
 }
 
-/// Runs `child` to its end: passes signals on, collects orphans, and returns the child's exit code.
-fn supervise(mut child: Command) -> Result<i32> {
-    // std gives the child an empty signal mask, whatever is blocked here.
-    let signals = SigSet::from_iter([
+/// What `outer` and `init` take note of: the end of a child, and everything that asks a program to end.
+fn supervised_signals() -> SigSet {
+    SigSet::from_iter([
         Signal::SIGCHLD,
         Signal::SIGINT,
         Signal::SIGTERM,
         Signal::SIGHUP,
         Signal::SIGQUIT,
-    ]);
+    ])
+}
+
+/// Runs `child` to its end: passes signals on, collects orphans, and returns the child's exit code.
+fn supervise(mut child: Command) -> Result<i32> {
+    let signals = supervised_signals();
     signals.thread_block().doing(|| "block signals".to_owned())?;
     let signal_fd = SignalFd::new(&signals).doing(|| "open a signalfd".to_owned())?;
     if let Some(name) = env::args_os().next() {

@@ -29,6 +29,7 @@ fn main() -> std::process::ExitCode {
         Case::new("an_own_address_is_renewed_as_by_dhcp", renewal),
         Case::new("a_frozen_process_stands_still_until_it_is_thawed", freezing),
         Case::new("a_dropped_process_is_gone_with_its_children", dropped_process),
+        Case::new("a_process_starts_with_no_signal_blocked", signal_mask),
         Case::new("a_failing_command_in_a_node_says_why", failing_command),
         Case::new("keepalived_over_unicast_keeps_its_address_to_one_node", unicast).alone(),
         Case::new(
@@ -208,6 +209,14 @@ fn dropped_process() -> Outcome {
     holdfast_lab::wait_until("the child is gone", PATIENCE, || {
         Ok(!std::path::Path::new(&child).exists())
     })?;
+    Ok(())
+}
+
+fn signal_mask() -> Outcome {
+    let lab = Lab::new()?;
+    let status = lab.node("a")?.exec("cat", &["/proc/self/status"])?;
+    let status = String::from_utf8(status.stdout)?;
+    assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
     Ok(())
 }
 
