@@ -268,7 +268,7 @@ impl Options {
                 needed,
             };
             let (option, rest) = bytes.split_at_checked(needed).ok_or(truncated)?;
-            if let &[_, 1, a, b, c, d, e, f] = option {
+            if let &[_, _, a, b, c, d, e, f] = option {
                 match kind {
                     OPTION_SOURCE_LINK_LAYER => options.source = Some(MacAddress([a, b, c, d, e, f])),
                     OPTION_TARGET_LINK_LAYER => options.target = Some(MacAddress([a, b, c, d, e, f])),

@@ -1,7 +1,7 @@
 //! VRRP advertisements, versions 2 (RFC 3768) and 3 (RFC 9568), over IPv4 and IPv6.
 //!
-//! [`peek`] finds out whom a packet concerns, [`parse`] judges it, [`emit`] makes one. None of them can panic on any
-//! input, and only [`emit`] may allocate: when the caller's buffer has to grow.
+//! [`peek`] finds out whom a packet concerns, [`parse()`] judges it, [`emit()`] makes one. None of them can panic on any
+//! input, and only [`emit()`] may allocate: when the caller's buffer has to grow.
 //!
 //! ```text
 //!  0                   1                   2                   3
