@@ -34,7 +34,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{logs, sandbox};
+use nix::sys::{prctl, signal::Signal};
+
+use crate::{error::Doing as _, logs, sandbox};
 
 /// The variable that tells a child which case it is.
 const CASE: &str = "HOLDFAST_LAB_CASE";
@@ -109,7 +111,11 @@ fn run_here(cases: &[Case], name: &str) -> ExitCode {
         eprintln!("there is no case {name}");
         return ExitCode::from(2);
     };
-    if let Err(error) = sandbox::enter() {
+    // However the runner ends, its cases end too.
+    let entered = prctl::set_pdeathsig(Signal::SIGKILL)
+        .doing(|| "ask to be killed with the test runner".to_owned())
+        .and_then(|()| sandbox::enter());
+    if let Err(error) = entered {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }

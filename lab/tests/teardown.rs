@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     thread,
@@ -151,4 +152,39 @@ fn labs_with_the_same_names_run_side_by_side() {
     one.signal(Signal::SIGKILL);
     one.wait_until_gone(&namespaces);
     assert!(two.processes().len() >= 3, "the other lab goes on");
+}
+
+/// As root, this tries what `tests/lab.rs` tries anyway when an ordinary user runs it.
+#[test]
+fn an_ordinary_user_gets_a_lab_or_one_sentence_about_sudo() {
+    let nobody = 65_534;
+    let folder = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let binary = folder.path().join("holdfast-lab");
+    fs::copy(env!("CARGO_BIN_EXE_holdfast-lab"), &binary).unwrap();
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=INT", "2"])
+        .arg(&binary)
+        .args(["up", "a"])
+        .current_dir("/");
+    if nix::unistd::Uid::effective().is_root() {
+        command.uid(nobody).gid(nobody);
+    }
+    let output = command.output().unwrap();
+    let (said, complained) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    if said.starts_with("A lab is up") {
+        assert_eq!(complained, "");
+    } else {
+        assert_eq!(complained.lines().count(), 1, "{complained}");
+        assert!(
+            complained.contains(&format!("run it as root: sudo {}", binary.display())),
+            "{complained}"
+        );
+    }
 }

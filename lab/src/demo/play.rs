@@ -40,6 +40,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Something that happens to a node, and the group that moves from one node to another because of it.
 struct Event {
     title: &'static str,
+    told: &'static str,
     act: fn(&mut Stage, usize) -> Result<()>,
     node: usize,
     group: usize,
@@ -48,78 +49,39 @@ struct Event {
     promise: fn(&Group, usize) -> Promise,
 }
 
+#[rustfmt::skip]
 const EVENTS: [Event; 8] = [
     Event {
-        title: "planned stop",
-        act: Stage::stop,
-        node: A,
-        group: BLUE,
-        from: A,
-        to: B,
-        promise: planned_stop,
+        title: "planned stop: a", told: "the daemon on node a is asked to stop (SIGTERM)",
+        act: Stage::stop, node: A, group: BLUE, from: A, to: B, promise: planned_stop,
     },
     Event {
-        title: "started again",
-        act: Stage::start,
-        node: A,
-        group: BLUE,
-        from: B,
-        to: A,
-        promise: comes_back,
+        title: "a is back", told: "the daemon on node a is started again",
+        act: Stage::start, node: A, group: BLUE, from: B, to: A, promise: comes_back,
     },
     Event {
-        title: "cable pulled",
-        act: Stage::unplug,
-        node: A,
-        group: BLUE,
-        from: A,
-        to: B,
-        promise: lost,
+        title: "a lost (cable)", told: "the cable of node a is pulled",
+        act: Stage::unplug, node: A, group: BLUE, from: A, to: B, promise: lost,
     },
     Event {
-        title: "cable plugged",
-        act: Stage::plug,
-        node: A,
-        group: BLUE,
-        from: B,
-        to: A,
-        promise: comes_back,
+        title: "a is back", told: "the cable of node a is plugged in again",
+        act: Stage::plug, node: A, group: BLUE, from: B, to: A, promise: comes_back,
     },
     Event {
-        title: "daemon killed",
-        act: Stage::kill,
-        node: B,
-        group: GREEN,
-        from: B,
-        to: A,
-        promise: dies,
+        title: "b killed", told: "the daemon on node b is killed (SIGKILL)",
+        act: Stage::kill, node: B, group: GREEN, from: B, to: A, promise: dies,
     },
     Event {
-        title: "started again",
-        act: Stage::start,
-        node: B,
-        group: GREEN,
-        from: A,
-        to: B,
-        promise: comes_back,
+        title: "b is back", told: "the daemon on node b is started again",
+        act: Stage::start, node: B, group: GREEN, from: A, to: B, promise: comes_back,
     },
     Event {
-        title: "daemon frozen",
-        act: Stage::freeze,
-        node: B,
-        group: GREEN,
-        from: B,
-        to: A,
-        promise: dies,
+        title: "b frozen", told: "the daemon on node b is frozen (SIGSTOP)",
+        act: Stage::freeze, node: B, group: GREEN, from: B, to: A, promise: dies,
     },
     Event {
-        title: "daemon thawed",
-        act: Stage::thaw,
-        node: B,
-        group: GREEN,
-        from: A,
-        to: B,
-        promise: comes_back,
+        title: "b thawed", told: "the daemon on node b runs on (SIGCONT)",
+        act: Stage::thaw, node: B, group: GREEN, from: A, to: B, promise: comes_back,
     },
 ];
 
@@ -179,7 +141,7 @@ pub(super) fn play(daemon: Daemon, terminal: bool) -> Result<Vec<Row>> {
     watch(&mut stage, &mut view, BREATH, |_| false)?;
     let mut rows = Vec::new();
     for event in &EVENTS {
-        view.say(&format!("{} on node {}", event.title, NODES[event.node]));
+        view.say(event.told);
         let row = perform(&mut stage, &mut view, event)?;
         view.say(&format!("  {}", row.sentence()));
         rows.push(row);
@@ -222,7 +184,7 @@ fn perform(stage: &mut Stage, view: &mut View, event: &Event) -> Result<Row> {
         measured.bystander_silence = measured.bystander_silence.max(silence);
     }
     Ok(Row {
-        event: format!("{} on {}", event.title, NODES[event.node]),
+        event: event.title,
         group: group.name,
         from: NODES[event.from],
         to: NODES[event.to],

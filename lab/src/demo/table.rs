@@ -43,7 +43,7 @@ pub(super) struct Promise {
 /// One event.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    pub(super) event: String,
+    pub(super) event: &'static str,
     pub(super) group: &'static str,
     pub(super) from: &'static str,
     pub(super) to: &'static str,
@@ -64,7 +64,7 @@ impl Row {
             measured, promise, ..
         } = self;
         [
-            self.event.clone(),
+            self.event.to_owned(),
             format!("{} {} → {}", self.group, self.from, self.to),
             measured
                 .takeover
@@ -192,7 +192,7 @@ mod tests {
 
     fn row(measured: Measured) -> Row {
         Row {
-            event: "cable pulled on a".to_owned(),
+            event: "a lost (cable)",
             group: "blue",
             from: "a",
             to: "b",
@@ -220,14 +220,14 @@ mod tests {
     #[test]
     fn figures_stand_beside_their_bounds() {
         let text = render(&[row(good())]);
-        let line = text.lines().find(|line| line.starts_with("cable")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("a lost")).unwrap();
         assert_eq!(
             line.split("  ")
                 .map(str::trim)
                 .filter(|cell| !cell.is_empty())
                 .collect::<Vec<_>>(),
             [
-                "cable pulled on a",
+                "a lost (cable)",
                 "blue a → b",
                 "340 ≤ 441",
                 "340 ≤ 441",

@@ -12,9 +12,6 @@ use super::{
     stage::{Condition, Stage},
 };
 
-/// Begins a line of the picture: the rest of an older, longer one goes.
-const CLEAR_LINE: &str = "\x1b[2K";
-
 /// Redraws one picture on a terminal; elsewhere prints a line for each thing that changes.
 pub(super) struct View {
     terminal: bool,
@@ -43,8 +40,14 @@ impl View {
     pub(super) fn draw(&mut self, stage: &Stage) {
         if self.terminal {
             let picture = self.picture(stage);
-            self.erase();
-            print!("{picture}");
+            // Over the old picture, not after wiping it, so that nothing flickers. Cut, not wrapped, where the
+            // terminal is narrow: the picture must have as many lines as it is thought to.
+            let up = if self.drawn_lines > 0 {
+                format!("\x1b[{}A", self.drawn_lines)
+            } else {
+                String::new()
+            };
+            print!("{up}\x1b[?7l{}\x1b[?7h", picture.replace('\n', "\x1b[K\n"));
             self.drawn_lines = picture.lines().count();
             // A terminal that is gone ends the demo by itself.
             io::stdout().flush().ok();
@@ -73,26 +76,21 @@ impl View {
     fn picture(&self, stage: &Stage) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{CLEAR_LINE}");
-        let _ = write!(
-            text,
-            "{CLEAR_LINE}{:6.1} s  {:19}",
-            self.start.elapsed().as_secs_f64(),
-            ""
-        );
+        let _ = writeln!(text);
+        let _ = write!(text, "{:6.1} s  {:19}", self.start.elapsed().as_secs_f64(), "");
         for name in NODES {
-            let _ = write!(text, "{:^12}", format!("node {name}"));
+            let _ = write!(text, "{:^10}", format!("node {name}"));
         }
-        let _ = write!(text, "  answers now\n{CLEAR_LINE}{:29}", "");
+        let _ = write!(text, "  answers now\n{:29}", "");
         for index in 0..NODES.len() {
             let (word, colour) = word(stage.condition(index));
-            let _ = write!(text, "\x1b[{colour}m{word:^12}\x1b[0m");
+            let _ = write!(text, "\x1b[{colour}m{word:^10}\x1b[0m");
         }
         text.push('\n');
         for group in &GROUPS {
             for (row, address) in group.addresses().into_iter().enumerate() {
                 let label = if row == 0 { group.name } else { "" };
-                let _ = write!(text, "{CLEAR_LINE}   {label:8} {:17}", address.to_string());
+                let _ = write!(text, "   {label:8} {:17}", address.to_string());
                 text.push_str(&cells(stage, address));
                 text.push('\n');
             }
@@ -109,15 +107,15 @@ fn cells(stage: &Stage, address: IpAddr) -> String {
         // Two holders are red, one is green.
         let colour = if holders.len() > 1 { 31 } else { 32 };
         let cell = if held {
-            format!("\x1b[{colour}m{:^12}\x1b[0m", "●")
+            format!("\x1b[{colour}m{:^10}\x1b[0m", "●")
         } else {
-            format!("{:^12}", "·")
+            format!("{:^10}", "·")
         };
         text.push_str(&cell);
     }
     let answers = match stage.meter.last_answer(address) {
         Some((node, ago)) if ago.as_millis() < 20 => format!("  node {node}"),
-        Some((_, ago)) => format!("  \x1b[31mnobody for {} ms\x1b[0m", ago.as_millis()),
+        Some((_, ago)) => format!("  \x1b[31msilent {} ms\x1b[0m", ago.as_millis()),
         None => "  nobody yet".to_owned(),
     };
     text + &answers
