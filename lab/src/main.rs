@@ -2,9 +2,8 @@
 
 use std::{process::ExitCode, thread, time::Duration};
 
-use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use holdfast_lab::{Lab, demo, sandbox};
+use holdfast_lab::{Lab, Result, demo, sandbox};
 
 /// Networks out of namespaces, with virtual IPs that fail over in them.
 ///
@@ -41,10 +40,17 @@ enum Daemon {
     Keepalived,
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    run(arguments.command).unwrap_or_else(|error| {
+        eprintln!("holdfast-lab: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode> {
     sandbox::enter()?;
-    match arguments.command {
+    match command {
         Command::Demo { daemon } => {
             let daemon = match daemon {
                 Daemon::Holdfast => demo::Daemon::Holdfast,
