@@ -1,6 +1,8 @@
 //! The two CustomResourceDefinitions, as the API server takes them.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt;
 use serde_json::Value;
 
@@ -8,7 +10,16 @@ use crate::v1alpha1::{VirtualIPGroup, VirtualIPNode};
 
 /// The definitions of `VirtualIPGroup` and `VirtualIPNode`.
 pub fn crds() -> [CustomResourceDefinition; 2] {
-    [VirtualIPGroup::crd(), VirtualIPNode::crd()]
+    [VirtualIPGroup::crd(), VirtualIPNode::crd()].map(|mut crd| {
+        for version in &mut crd.spec.versions {
+            let schema = version
+                .schema
+                .as_mut()
+                .and_then(|schema| schema.open_api_v3_schema.as_mut());
+            schema.into_iter().for_each(unwrap_lines);
+        }
+        crd
+    })
 }
 
 /// The schema of a definition's objects, as JSON; `Value::Null` if it has none.
@@ -21,4 +32,177 @@ pub fn schema(crd: &CustomResourceDefinition) -> Value {
     schema
         .and_then(|schema| serde_json::to_value(schema.open_api_v3_schema.as_ref()?).ok())
         .unwrap_or_default()
+}
+
+/// Descriptions come from comments in the source, whose line breaks mean nothing.
+fn unwrap_lines(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        *description = description.replace('\n', " ");
+    }
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|properties| properties.values_mut())
+    {
+        unwrap_lines(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_lines(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        unwrap_lines(values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+
+    use super::*;
+    use crate::v1alpha1::{VirtualIPGroupSpec, VirtualIPNodeSpec};
+
+    /// Calls `visit` with every schema below `schema` and its path, Kubernetes' own types left out.
+    fn walk(schema: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
+        visit(path, schema);
+        let is_kubernetes = ["Selector", "selector", "conditions[]", "metadata"]
+            .iter()
+            .any(|end| path.ends_with(end));
+        if is_kubernetes {
+            return;
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            walk(property, &format!("{path}.{name}"), visit);
+        }
+        if schema["items"].is_object() {
+            walk(&schema["items"], &format!("{path}[]"), visit);
+        }
+    }
+
+    fn each(mut visit: impl FnMut(&str, &Value)) {
+        for crd in crds() {
+            walk(&schema(&crd), &crd.spec.names.kind, &mut visit);
+        }
+    }
+
+    #[test]
+    fn schemas_are_structural_and_every_list_text_and_number_has_its_bounds() {
+        let mut seen = 0;
+        each(|path, schema| {
+            seen += 1;
+            for keyword in ["oneOf", "anyOf", "allOf", "not", "$ref"] {
+                assert!(schema.get(keyword).is_none(), "{path} has {keyword}");
+            }
+            match schema["type"].as_str() {
+                Some("string") => {
+                    let bounded = ["enum", "maxLength", "format"]
+                        .iter()
+                        .any(|bound| schema.get(bound).is_some());
+                    assert!(bounded, "{path} may be of any length");
+                }
+                Some("array") => {
+                    assert!(
+                        schema.get("maxItems").is_some(),
+                        "{path} may have any number of entries"
+                    );
+                }
+                Some("integer") => {
+                    assert!(
+                        schema["format"] == "int32" || schema["format"] == "int64",
+                        "{path} is unsigned"
+                    );
+                }
+                Some("object" | "boolean") => {}
+                other => panic!("{path} is a {other:?}"),
+            }
+        });
+        assert!(seen > 100, "only {seen} schemas were looked at");
+    }
+
+    #[test]
+    fn every_field_and_type_says_what_it_means() {
+        each(|path, schema| {
+            let is_simple_entry = path.ends_with("[]") && schema["type"] != "object";
+            let is_kubernetes = path.ends_with(".metadata") || path.ends_with(".status");
+            assert!(
+                is_simple_entry || is_kubernetes || schema["description"].is_string(),
+                "{path} says nothing"
+            );
+        });
+    }
+
+    #[test]
+    fn keys_of_map_lists_are_required() {
+        each(|path, schema| {
+            for key in schema["x-kubernetes-list-map-keys"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let required = schema["items"]["required"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                assert!(
+                    required.contains(key),
+                    "{path} is a map by {key}, which may be missing"
+                );
+            }
+        });
+    }
+
+    /// Reads `minimal`, writes it again, and compares what was filled in with the schema's defaults.
+    fn defaults_agree<T: DeserializeOwned + Serialize>(minimal: &Value, schema: &Value) -> usize {
+        fn compare(written: &Value, full: &Value, schema: &Value, path: &str) -> usize {
+            let mut compared = 0;
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                let path = format!("{path}.{name}");
+                if written.get(name).is_none() {
+                    assert_eq!(full.get(name), property.get("default"), "{path}");
+                    compared += 1;
+                } else if property["items"].is_object() {
+                    compared += compare(&written[name][0], &full[name][0], &property["items"], &path);
+                } else {
+                    compared += compare(&written[name], &full[name], property, &path);
+                }
+            }
+            compared
+        }
+        let full = serde_json::to_value(serde_json::from_value::<T>(minimal.clone()).unwrap()).unwrap();
+        compare(minimal, &full, schema, "spec")
+    }
+
+    #[test]
+    fn what_serde_fills_in_is_what_the_api_server_fills_in() {
+        let [group, node] = crds().map(|crd| schema(&crd)["properties"]["spec"].clone());
+        let minimal = json!({
+            "addresses": [{ "address": "10.0.0.1/24" }],
+            "nodeOverrides": [{}],
+            "advertisement": { "peers": [{ "name": "a", "addresses": ["10.0.0.2"] }] },
+            "preemption": {},
+            "authentication": {},
+            "announcement": {},
+            "probes": [{ "name": "a", "onFailure": {} }],
+        });
+        assert!(defaults_agree::<VirtualIPGroupSpec>(&minimal, &group) > 30);
+        let minimal = json!({ "groups": [{
+            "name": "a",
+            "virtualRouterID": 1,
+            "addresses": [{ "address": "10.0.0.1/24" }],
+            "priority": 1,
+            "advertisement": { "version": 3, "interval": "1s", "family": "IPv4", "mode": "Multicast" },
+            "mayBecomeActive": false,
+        }] });
+        assert!(defaults_agree::<VirtualIPNodeSpec>(&minimal, &node) > 15);
+    }
+
+    #[test]
+    fn a_default_is_itself_valid() {
+        each(|path, schema| {
+            if let Some(default) = schema.get("default") {
+                assert_eq!(crate::shape::check(&mut default.clone(), schema), [], "{path}");
+            }
+        });
+    }
 }

@@ -254,6 +254,10 @@ fn check_nodes(nodes: &[(Written, NodeGroup)]) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, (written, _)) in nodes.iter().enumerate() {
         for (rule, mut finding, other) in rules::check_node(&groups, index, true) {
+            if other.is_none() && !written.is_sound {
+                // A rule about the group as written has already said what is behind this.
+                continue;
+            }
             if let Some((other, _)) = other.and_then(|other| nodes.get(other)) {
                 finding.other = other.reference();
             }

@@ -240,7 +240,7 @@ fn a_password_is_read_from_its_file_and_never_shown() {
     };
     let refusal = |secret| load_with(secret).unwrap_err()[0].to_string();
 
-    let loaded = load_with(Ok("secret\n")).unwrap();
+    let loaded = load_with(Ok("secret")).unwrap();
     assert_eq!(
         loaded.spec.groups["a"].authentication,
         holdfast_vrrp::Authentication::Password(*b"secret\0\0")
@@ -251,7 +251,7 @@ fn a_password_is_read_from_its_file_and_never_shown() {
         "a.yaml:9:3: spec.authentication: the password has 9 bytes and VRRPv2 carries 8: shorten it on all members (keepalived uses the first 8)"
     );
     assert_eq!(
-        refusal(Ok("\n")),
+        refusal(Ok("")),
         "a.yaml:9:3: spec.authentication: the password is empty: write 1 to 8 bytes"
     );
     assert_eq!(

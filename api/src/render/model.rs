@@ -40,7 +40,7 @@ pub struct ModelError {
     pub sentence: String,
 }
 
-/// Reads the password at a source, or says in a sentence why it cannot be read.
+/// Reads the password at a source, without what ends its line in a file, or says in a sentence why it cannot.
 pub type Secrets<'a> = &'a dyn Fn(&SecretSource) -> Result<Vec<u8>, String>;
 
 /// The validated form of a node's whole spec, or every reason why a group of it cannot be run.
@@ -201,17 +201,13 @@ fn authentication(written: &Authentication, secrets: Secrets<'_>) -> Result<vrrp
         },
         _ => return Err("Password needs exactly one of `file` and `secretRef`".to_owned()),
     };
-    let secret = secrets(&source)?;
-    let password = match &source {
-        SecretSource::File(_) => without_line_break(&secret),
-        SecretSource::Secret { .. } => &secret,
-    };
+    let password = secrets(&source)?;
     // keepalived cuts a longer one silently, and two passwords that differ in the ninth byte are then the same.
     let mut padded = [0; 8];
     match password.len() {
         0 => Err("the password is empty: write 1 to 8 bytes".to_owned()),
         1..=8 => {
-            padded[..password.len()].copy_from_slice(password);
+            padded[..password.len()].copy_from_slice(&password);
             Ok(vrrp::Authentication::Password(padded))
         }
         length => Err(format!(
@@ -238,11 +234,6 @@ impl From<Family> for vrrp::Family {
             Family::IPv6 => Self::V6,
         }
     }
-}
-
-fn without_line_break(text: &[u8]) -> &[u8] {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    text.strip_suffix(b"\r").unwrap_or(text)
 }
 
 fn byte(number: i32) -> Option<u8> {

@@ -37,7 +37,7 @@ pub const TABLE: &[Rule] = &[
     rule(
         "address-mapped",
         "spec.addresses[].address",
-        "{value} is an IPv4 address in IPv6 clothes: write {other}",
+        "{value} is an IPv4 address written as IPv6: write {other}",
         Check::Group(addresses::not_mapped),
     ),
     rule(

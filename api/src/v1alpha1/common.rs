@@ -141,8 +141,7 @@ pub struct Authentication {
     /// The key of a Secret in Holdfast's own namespace that holds the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyReference>,
-    /// A file on the node that holds the password, for a node that runs without Kubernetes. One line break at its
-    /// end does not count.
+    /// A file on the node whose first line is the password, for a node that runs without Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub file: Option<String>,

@@ -1,0 +1,93 @@
+//! Every manifest in `examples/` is valid and renders to what its snapshot says.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use holdfast_api::files::{self, Loaded};
+use holdfast_api::render::{NodeFacts, SecretSource};
+use holdfast_api::yaml;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+
+/// An example, and the name and labels of the node it is rendered for.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const CASES: [Case; 7] = [
+    (
+        "control-plane",
+        "cp-2",
+        &[("node-role.kubernetes.io/control-plane", "")],
+    ),
+    ("dual-active", "beta", &[]),
+    ("dual-stack", "beta", &[]),
+    ("fast-failover", "alpha", &[]),
+    ("ipv6", "alpha", &[]),
+    ("keepalived", "alpha", &[]),
+    ("two-nodes", "alpha", &[]),
+];
+
+fn load(example: &str, node: &str, labels: &[(&str, &str)]) -> Result<Loaded, String> {
+    let path = Path::new(EXAMPLES).join(example).with_extension("yaml");
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let facts = NodeFacts {
+        name: node.to_owned(),
+        labels: labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    let secrets = |source: &SecretSource| {
+        assert_eq!(
+            source,
+            &SecretSource::File("/etc/holdfast/web.password".to_owned())
+        );
+        Ok(b"s3cret".to_vec())
+    };
+    files::load(&[(path, text)], &facts, &secrets).map_err(|problems| problems[0].to_string())
+}
+
+#[test]
+fn every_example_renders_to_its_snapshot_without_a_warning() {
+    for (example, node, labels) in CASES {
+        let loaded = load(example, node, labels).unwrap();
+        assert_eq!(loaded.warnings, [], "{example}");
+        assert_eq!(
+            loaded.spec.groups.len(),
+            loaded.rendered.groups.len(),
+            "{example}"
+        );
+        insta::assert_snapshot!(
+            format!("{example}-on-{node}"),
+            yaml::write(&loaded.rendered).unwrap()
+        );
+    }
+}
+
+#[test]
+fn every_file_in_examples_is_one_of_the_cases() {
+    let files: BTreeSet<String> = std::fs::read_dir(EXAMPLES)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        files,
+        CASES
+            .iter()
+            .map(|(example, _, _)| (*example).to_owned())
+            .collect()
+    );
+}
+
+#[test]
+fn the_control_plane_example_is_for_labeled_nodes_only() {
+    assert_eq!(
+        load("control-plane", "worker-1", &[]).unwrap().not_here,
+        ["control-plane"]
+    );
+}
