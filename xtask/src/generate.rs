@@ -14,14 +14,22 @@ struct Section {
     /// The name in the comments.
     name: &'static str,
     /// What stands between them.
-    content: fn() -> String,
+    content: fn(&Workspace) -> Result<String>,
 }
 
-const SECTIONS: &[Section] = &[Section {
-    file: "CONTRIBUTING.md",
-    name: "programs",
-    content: deps::markdown,
-}];
+const SECTIONS: &[Section] = &[
+    Section {
+        file: "CONTRIBUTING.md",
+        name: "programs",
+        content: |_| Ok(deps::markdown()),
+    },
+    // The examples are tested; what the README shows is one of them.
+    Section {
+        file: "README.md",
+        name: "two-nodes",
+        content: |workspace| example(workspace, "two-nodes.yaml"),
+    },
+];
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
@@ -29,7 +37,7 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
     for section in SECTIONS {
         let path = workspace.root().join(section.file);
         let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", section.file))?;
-        let new = replace(&old, section.name, &(section.content)())
+        let new = replace(&old, section.name, &(section.content)(workspace)?)
             .with_context(|| format!("{} has no generated part called {}", section.file, section.name))?;
         if old == new {
             println!("  {} ({}) is up to date", section.file, section.name);
@@ -47,6 +55,13 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A manifest of examples/ as a block of code.
+fn example(workspace: &Workspace, name: &str) -> Result<String> {
+    let path = workspace.root().join("examples").join(name);
+    let manifest = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(format!("```yaml\n{manifest}```\n"))
 }
 
 /// `text` with `content` between the comments of the part called `name`; `None` if it has no such part.
