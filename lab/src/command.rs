@@ -116,7 +116,8 @@ pub(crate) fn checked(command: &str, args: &[&str], output: io::Result<Output>) 
     })
 }
 
-fn missing(tool: &str) -> Error {
+/// The sentence for a tool that is not installed.
+pub(crate) fn missing(tool: &str) -> Error {
     let package = PACKAGES
         .iter()
         .find(|(name, _)| *name == tool)

@@ -32,6 +32,7 @@ pub mod command;
 pub mod demo;
 mod error;
 mod fault;
+pub mod frr;
 pub mod harness;
 pub mod keepalived;
 mod lab;

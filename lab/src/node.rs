@@ -228,7 +228,8 @@ impl Node {
         command::run_with_input("ip", &["-n", self.0.switch.name(), "-batch", "-"], lines).map(drop)
     }
 
-    fn ip_batch(&self, lines: &str) -> Result<()> {
+    /// Runs many `ip` commands in the node at once, a line each.
+    pub(crate) fn ip_batch(&self, lines: &str) -> Result<()> {
         command::run_with_input("ip", &["-n", self.0.netns.name(), "-batch", "-"], lines).map(drop)
     }
 }

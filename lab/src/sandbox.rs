@@ -71,10 +71,17 @@ pub fn is_inside() -> bool {
     env::var(STAGE).as_deref() == Ok("main")
 }
 
+/// Whether an ordinary user runs this, who is root only inside of a sandbox and has no other user there.
+pub fn is_rootless() -> bool {
+    let only_one_id = fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().nth(2).is_some_and(|count| count == "1"));
+    only_one_id || !Uid::effective().is_root()
+}
+
 /// The command that enters this sandbox from a shell outside of it.
 pub fn enter_command() -> String {
     let init = env::var(INIT_PID).unwrap_or_default();
-    let user = if is_ordinary_user() {
+    let user = if is_rootless() {
         " --user --preserve-credentials"
     } else {
         ""
@@ -234,7 +241,7 @@ fn reap(child: Pid) -> Result<Option<i32>> {
 }
 
 fn refused(step: &str, errno: Errno) -> Error {
-    let advice = if is_ordinary_user() {
+    let advice = if is_rootless() {
         let command: Vec<String> = env::args().collect();
         format!("run it as root: sudo {}", command.join(" "))
     } else {
@@ -244,11 +251,4 @@ fn refused(step: &str, errno: Errno) -> Error {
         reason: format!("this machine refuses to {step} ({})", errno.desc()),
         advice,
     }
-}
-
-/// Root of a user namespace made for one user still counts as that user.
-fn is_ordinary_user() -> bool {
-    let only_one_id = fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().nth(2).is_some_and(|count| count == "1"));
-    only_one_id || !Uid::effective().is_root()
 }

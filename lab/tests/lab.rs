@@ -10,8 +10,10 @@ use std::{
 
 use holdfast_lab::{
     Lab, Meter, Node,
+    frr::{Frr, VirtualRouter},
     harness::{Case, Outcome, main as run},
     keepalived::{Keepalived, VrrpInstance},
+    sandbox,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +33,7 @@ fn main() -> std::process::ExitCode {
         Case::new("a_dropped_process_is_gone_with_its_children", dropped_process),
         Case::new("a_process_starts_with_no_signal_blocked", signal_mask),
         Case::new("a_failing_command_in_a_node_says_why", failing_command),
+        Case::new("frr_and_keepalived_are_one_virtual_router", frr_and_keepalived),
         Case::new("keepalived_over_unicast_keeps_its_address_to_one_node", unicast).alone(),
         Case::new(
             "the_client_measures_keepalived_losing_a_node_over_both_families",
@@ -230,6 +233,28 @@ fn failing_command() -> Outcome {
     );
     let error = a.spawn("no-such-tool", &[]).unwrap_err().to_string();
     assert!(error.contains("apt-get install"), "{error}");
+    Ok(())
+}
+
+fn frr_and_keepalived() -> Outcome {
+    let lab = Lab::new()?;
+    let (client, a, b) = (lab.client()?, lab.node("a")?, lab.node("b")?);
+    let router = VirtualRouter::new(51).priority(200).address(ip(V4));
+    let started = Frr::start(&a, &router);
+    if sandbox::is_rootless() {
+        assert!(
+            started.unwrap_err().to_string().contains("takes root"),
+            "it says why it cannot"
+        );
+        return Ok(());
+    }
+    let mut frr = started?;
+    let _keepalived = Keepalived::start(&b, &[VrrpInstance::new(51).address("10.77.0.100/32")])?;
+    let meter = Meter::start(&client, &[a, b], &[ip(V4)])?;
+    meter.wait_for_answer(ip(V4), "a", PATIENCE)?;
+    meter.wait_for_holders(ip(V4), &["a"], PATIENCE)?;
+    frr.vrrpd.stop(PATIENCE)?;
+    meter.wait_for_answer(ip(V4), "b", PATIENCE)?;
     Ok(())
 }
 
