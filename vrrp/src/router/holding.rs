@@ -125,6 +125,9 @@ impl VirtualRouter {
             out.push(Action::Unbind(removed));
         }
         if self.state != State::Active {
+            if self.hold.addresses.is_empty() {
+                self.unbind(out);
+            }
             return;
         }
         // An answer that is still awaited would be taken for the new one, so everything is asked for again.

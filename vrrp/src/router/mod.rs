@@ -115,12 +115,14 @@ impl VirtualRouter {
         if self.is_stopped() {
             return;
         }
-        self.notice_gap(now, out);
+        let gap = self.notice_gap(now, out);
         match input {
             Input::Timeout => self.on_timeout(now, out),
             Input::Advertisement(received) => self.on_packet(now, &received, out),
             Input::Health(health) => self.on_health(now, health, out),
             Input::Configure(config) => self.configure(now, config, out),
+            // It answers what was asked before the gap.
+            Input::AddressResult(_) if gap => {}
             Input::AddressResult(result) => self.on_address_result(now, &result, out),
             Input::AddressClaimed(address) => self.on_address_claimed(now, address, out),
             Input::Shutdown(shutdown) => self.shut_down(now, shutdown, out),
@@ -235,13 +237,13 @@ impl VirtualRouter {
     }
 
     /// Notices that the process has not run for so long that its addresses may have expired, or that others may have been
-    /// Active without being heard, and makes up for it before anything is said.
-    fn notice_gap(&mut self, now: Instant, out: &mut Vec<Action>) {
+    /// Active without being heard, and makes up for it before anything is said. Returns whether there was such a gap.
+    fn notice_gap(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
         let late = self
             .next_timeout()
             .map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late <= self.lifetime() / 2 {
-            return;
+            return false;
         }
         if self.adoption.is_some() {
             self.end_adoption(now, out);
@@ -256,6 +258,7 @@ impl VirtualRouter {
             // Silence is evidence only if somebody listened.
             self.watch_after_gap(now);
         }
+        true
     }
 
     fn transition(

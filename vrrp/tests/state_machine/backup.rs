@@ -304,6 +304,39 @@ fn a_backup_that_slept_does_not_take_silence_for_evidence() {
 }
 
 #[test]
+fn what_waited_while_the_process_did_not_run_moves_nothing() {
+    for theirs in [0, 5] {
+        let mut solo = Solo::backup(config(100));
+        solo.hear(HIGHER, 200);
+        solo.now = solo.now + 60 * SECOND;
+        assert_eq!(solo.hear(HIGHER, theirs), []);
+        assert_eq!(solo.wakes_in(), active_down(100));
+        solo.pass(SECOND);
+        solo.hear(HIGHER, theirs);
+        let counts = solo.state() == State::Active || solo.wakes_in() == skew(100);
+        assert!(counts, "what is said now");
+    }
+}
+
+#[test]
+fn the_owner_preempts_whatever_preemption_says() {
+    for preemption in [Preemption::Never, Preemption::Delayed(600 * SECOND)] {
+        let mut start = config(255);
+        start.preemption = preemption;
+        start.may_become_active = false;
+        let mut solo = Solo::backup(start);
+        solo.configure(|config| config.may_become_active = true);
+        solo.pass(3 * SECOND);
+        assert_eq!(solo.hear(HIGHER, 254), []);
+        assert_eq!(
+            solo.wakes_in(),
+            skew(255),
+            "the worse router's advertisement does not count"
+        );
+    }
+}
+
+#[test]
 fn a_backup_says_and_holds_nothing() {
     let mut solo = Solo::backup(config(100));
     for _ in 0..100 {

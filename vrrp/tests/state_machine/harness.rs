@@ -57,7 +57,7 @@ pub fn config(own_priority: u8) -> Config {
         checksum: Checksum::default(),
         accept: true,
         startup_delay: Duration::ZERO,
-        lifetime: 4 * SECOND,
+        lifetime: 30 * SECOND,
         announcement: Announcement::default(),
         may_become_active: true,
     }

@@ -171,7 +171,7 @@ fn a_fault_ends_the_resumption() {
 #[test]
 fn a_process_that_slept_through_the_listening_does_not_resume() {
     let mut solo = Solo::resumed(config(100), 30 * SECOND, false);
-    solo.now = solo.now + 4 * SECOND;
+    solo.now = solo.now + 17 * SECOND;
     let out = solo.input(Input::Timeout);
     assert_eq!(out[0], unbind(&[VIP]));
     assert_eq!(solo.state(), State::Backup);

@@ -1,0 +1,251 @@
+//! The Active state (RFC 9568 §6.4.3): advertising, answering, yielding.
+
+use holdfast_vrrp::{Action, Announce, Input, Notice, Reason, State};
+
+use crate::harness::*;
+
+#[test]
+fn active_advertises_every_interval() {
+    let mut solo = Solo::active(config(100));
+    let log = solo.pass(10 * SECOND);
+    let wanted: Vec<_> = (1..=10).map(|second| second * SECOND).collect();
+    assert_eq!(times_of(&log, &send(100)), wanted);
+}
+
+#[test]
+fn a_late_wake_up_does_not_shift_the_advertisements_after_it() {
+    let mut solo = Solo::active(config(100));
+    let due = solo.now + SECOND;
+    solo.now = due + millis(300);
+    assert_eq!(sent(&solo.input(Input::Timeout)), [100]);
+    assert_eq!(solo.wakes_in(), millis(700));
+}
+
+#[test]
+fn missed_advertisements_are_not_sent_in_a_burst() {
+    let mut start = config(100);
+    start.interval = interval(millis(10));
+    let mut solo = Solo::active(start);
+    solo.now = solo.now + millis(95);
+    assert_eq!(sent(&solo.input(Input::Timeout)), [100]);
+    assert_eq!(solo.wakes_in(), millis(5));
+}
+
+#[test]
+fn active_yields_to_a_higher_priority() {
+    let mut solo = Solo::active(config(100));
+    let out = solo.hear(LOWER, 101);
+    assert_eq!(
+        transitions(&out),
+        [(State::Active, State::Backup, Reason::HigherPriority)]
+    );
+    assert_eq!(sent(&out), []);
+    assert_eq!(solo.snapshot().active_peer, Some(LOWER));
+    let log = solo.pass(active_down(100) - millis(1));
+    assert_eq!(
+        sent(log.iter().map(|(_, action)| action)),
+        [],
+        "Adver_Timer is cancelled"
+    );
+    assert_eq!(
+        transitions(&solo.timeout()),
+        [(State::Backup, State::Active, Reason::ActiveSilent)]
+    );
+}
+
+#[test]
+fn active_yields_to_the_same_priority_and_a_higher_address() {
+    let mut solo = Solo::active(config(100));
+    let out = solo.hear(HIGHER, 100);
+    assert_eq!(
+        transitions(&out),
+        [(State::Active, State::Backup, Reason::HigherAddress)]
+    );
+}
+
+#[test]
+fn active_adopts_the_interval_of_the_router_it_yields_to() {
+    let mut solo = Solo::active(config(100));
+    let mut theirs = config(200);
+    theirs.interval = interval(5 * SECOND);
+    solo.hear_from(&theirs, LOWER, 200);
+    assert_eq!(solo.snapshot().interval, 5 * SECOND);
+    let log = solo.pass(15 * SECOND + skew(100) * 5 - millis(1));
+    assert_eq!(first_transition(&log), None);
+    let log = solo.pass(millis(1));
+    assert!(first_transition(&log).is_some());
+}
+
+#[test]
+fn active_answers_a_losing_advertisement_at_once() {
+    for (from, theirs) in [(HIGHER, 99), (LOWER, 100), (LOWER, 1)] {
+        let mut solo = Solo::active(config(100));
+        solo.pass(millis(400));
+        let out = solo.hear(from, theirs);
+        let notice = Notice::OtherActive {
+            router: from,
+            priority: theirs,
+        };
+        assert_eq!(out, [Action::Notice(notice), send(100), BURST]);
+        assert_eq!(solo.state(), State::Active);
+        assert_eq!(solo.wakes_in(), SECOND);
+    }
+}
+
+#[test]
+fn a_flood_of_losing_advertisements_does_not_cause_a_flood_of_answers_and_announcements() {
+    let mut solo = Solo::active(config(100));
+    let mut out = Vec::new();
+    for _ in 0..10_000 {
+        out.extend(solo.hear(LOWER, 50));
+        solo.now = solo.now + std::time::Duration::from_micros(100);
+    }
+    let answers = sent(&out).len();
+    assert!((100..=110).contains(&answers), "{answers} answers in a second");
+    let bursts = out.iter().filter(|action| **action == BURST).count();
+    assert_eq!(bursts, 1);
+}
+
+#[test]
+fn active_answers_priority_zero_at_once() {
+    let mut solo = Solo::active(config(100));
+    solo.pass(millis(400));
+    assert_eq!(solo.hear(HIGHER, 0), [send(100)]);
+    assert_eq!(solo.wakes_in(), SECOND, "Adver_Timer starts again");
+    assert_eq!(solo.state(), State::Active);
+}
+
+#[test]
+fn of_two_owners_the_lower_address_yields_and_both_say_so() {
+    let mut solo = Solo::active(config(255));
+    let out = solo.hear(HIGHER, 255);
+    assert_eq!(out[0], Action::Notice(Notice::OtherOwner(HIGHER)));
+    assert_eq!(
+        transitions(&out),
+        [(State::Active, State::Backup, Reason::HigherAddress)]
+    );
+
+    let mut solo = Solo::active(config(255));
+    let out = solo.hear(LOWER, 255);
+    assert_eq!(out[0], Action::Notice(Notice::OtherOwner(LOWER)));
+    assert_eq!(sent(&out), [255]);
+    assert_eq!(solo.state(), State::Active);
+}
+
+#[test]
+fn an_address_claimed_by_another_station_is_announced_again_once_a_second_at_most() {
+    let mut solo = Solo::active(config(100));
+    let claimed = Action::Notice(Notice::AddressClaimed(VIP));
+    assert_eq!(solo.claimed(VIP), [claimed.clone(), BURST]);
+    assert_eq!(solo.claimed(VIP), std::slice::from_ref(&claimed));
+    solo.pass(millis(999));
+    assert_eq!(solo.claimed(VIP), std::slice::from_ref(&claimed));
+    solo.pass(millis(1));
+    assert_eq!(solo.claimed(VIP), [claimed, BURST]);
+    assert_eq!(solo.claimed(VIP_2), [], "not one of ours");
+}
+
+#[test]
+fn nothing_is_announced_before_the_addresses_are_bound() {
+    let mut solo = Solo::backup(config(100));
+    while solo.state() != State::Active {
+        solo.timeout();
+    }
+    assert_eq!(solo.claimed(VIP), [Action::Notice(Notice::AddressClaimed(VIP))]);
+    let out = solo.hear(LOWER, 50);
+    assert!(!out.contains(&BURST), "{out:?}");
+    let log = solo.pass(60 * SECOND);
+    assert!(
+        !log.iter()
+            .any(|(_, action)| matches!(action, Action::Announce(_)))
+    );
+    assert_eq!(solo.bound(), [BURST]);
+}
+
+#[test]
+fn addresses_are_announced_again_after_five_seconds_and_then_every_minute() {
+    let mut solo = Solo::active(config(100));
+    let log = solo.pass(200 * SECOND);
+    assert_eq!(times_of(&log, &BURST), [5 * SECOND]);
+    let refreshes = times_of(&log, &Action::Announce(Announce::Refresh));
+    assert_eq!(refreshes, [60 * SECOND, 120 * SECOND, 180 * SECOND]);
+}
+
+#[test]
+fn a_second_burst_and_the_refresh_can_be_switched_off() {
+    let mut start = config(100);
+    start.announcement.repeat_after = std::time::Duration::ZERO;
+    start.announcement.refresh_interval = std::time::Duration::ZERO;
+    let mut solo = Solo::active(start);
+    let log = solo.pass(200 * SECOND);
+    assert!(
+        !log.iter()
+            .any(|(_, action)| matches!(action, Action::Announce(_)))
+    );
+}
+
+#[test]
+fn a_router_whose_advertisements_list_other_addresses_is_named_once() {
+    let mut solo = Solo::backup(config(100));
+    let mut theirs = config(200);
+    theirs.addresses = vec![vip(VIP_2)];
+    assert_eq!(
+        solo.hear_from(&theirs, HIGHER, 200),
+        [Action::Notice(Notice::AddressesDiffer(HIGHER))]
+    );
+    assert_eq!(solo.hear_from(&theirs, HIGHER, 200), []);
+    assert_eq!(
+        solo.snapshot().active_peer,
+        Some(HIGHER),
+        "and followed all the same"
+    );
+    assert_eq!(solo.hear(HIGHER, 200), []);
+    assert_eq!(
+        solo.hear_from(&theirs, HIGHER, 200),
+        [Action::Notice(Notice::AddressesDiffer(HIGHER))]
+    );
+}
+
+#[test]
+fn the_order_in_which_addresses_are_listed_does_not_matter() {
+    let mut start = config(100);
+    start.addresses = vec![vip(VIP), vip(VIP_2)];
+    let mut solo = Solo::backup(start.clone());
+    start.addresses.reverse();
+    assert_eq!(solo.hear_from(&start, HIGHER, 200), []);
+}
+
+#[test]
+fn an_active_router_that_has_not_run_for_too_long_lets_go_before_it_says_anything() {
+    for late in [millis(15_001), 600 * SECOND] {
+        let mut solo = Solo::active(config(100));
+        solo.now = solo.now + SECOND + late;
+        let out = solo.input(Input::Timeout);
+        assert_eq!(out[0], unbind(&[VIP]));
+        assert_eq!(
+            transitions(&out),
+            [(State::Active, State::Backup, Reason::TimeGap)]
+        );
+        assert_eq!(out.len(), 2, "{out:?}");
+        assert_eq!(solo.wakes_in(), active_down(100));
+        assert!(!solo.snapshot().holding);
+    }
+}
+
+#[test]
+fn a_gap_is_noticed_before_a_packet_is_answered() {
+    let mut solo = Solo::active(config(100));
+    solo.now = solo.now + 60 * SECOND;
+    let out = solo.hear(LOWER, 50);
+    assert_eq!(out[0], unbind(&[VIP]));
+    assert_eq!(sent(&out), []);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
+fn a_delay_of_half_the_lifetime_is_not_a_gap() {
+    let mut solo = Solo::active(config(100));
+    solo.now = solo.now + SECOND + 15 * SECOND;
+    assert_eq!(sent(&solo.input(Input::Timeout)), [100]);
+    assert_eq!(solo.state(), State::Active);
+}
