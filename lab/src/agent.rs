@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,6 +20,8 @@ use crate::{
 pub const BINARY_VARIABLE: &str = "HOLDFAST_AGENT";
 /// Where the agent answers for metrics and health, inside of its node.
 pub const METRICS_ADDRESS: &str = "127.0.0.1:9414";
+/// The agent's local socket, in its run folder.
+const SOCKET: &str = "agent.sock";
 
 /// How to start an agent, where it differs from one with a single file and nothing else.
 #[derive(Clone, Default, Debug)]
@@ -107,7 +110,7 @@ impl Agent {
     /// [`Error::TimedOut`] after `patience`; [`Error::Invalid`] with its log when it ended instead.
     pub fn wait_until_answering(&mut self, patience: Duration) -> Result<Duration> {
         let what = format!("the agent on {} answers", self.node.name());
-        let (process, run_folder) = (&mut self.process, &self.run_folder);
+        let (process, socket) = (&mut self.process, self.run_folder.join(SOCKET));
         wait_until(&what, patience, || {
             if let Some(status) = process.ended()? {
                 let log = process.log()?;
@@ -115,7 +118,7 @@ impl Agent {
                     "the agent ended ({status}) and said:\n{log}"
                 )));
             }
-            Ok(has_socket(run_folder))
+            Ok(UnixStream::connect(&socket).is_ok())
         })
     }
 
@@ -162,15 +165,6 @@ pub fn agent_binary() -> Result<PathBuf> {
             ))
         },
     )
-}
-
-fn has_socket(folder: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    fs::read_dir(folder).is_ok_and(|entries| {
-        entries
-            .filter_map(std::result::Result::ok)
-            .any(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()))
-    })
 }
 
 /// Writes beside and renames, so that nobody reads half a file.

@@ -1,11 +1,17 @@
 //! The demo's two groups: who serves what, how that is written for each daemon, and what the protocol promises.
 
-use std::{fmt::Write as _, net::IpAddr, time::Duration};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
-use crate::{keepalived::VrrpInstance, node::Node};
+use crate::keepalived::VrrpInstance;
 
 /// The nodes' names.
 pub(super) const NODES: [&str; 3] = ["a", "b", "c"];
+/// Their own addresses, in the same order.
+pub(super) type Members = [Ipv4Addr; NODES.len()];
 /// The advertisement interval of both groups.
 pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 /// Both groups; each is preferred on one node, and the other group's node stands in for it.
@@ -60,7 +66,7 @@ impl Group {
         INTERVAL * (256 - u32::from(self.priorities[index])) / 256
     }
 
-    fn yaml(&self, nodes: &[Node]) -> String {
+    fn yaml(&self, members: &Members) -> String {
         let mut text = format!(
             "apiVersion: vip.holdfast.dev/v1alpha1\n\
              kind: VirtualIPGroup\n\
@@ -69,8 +75,8 @@ impl Group {
             self.name, self.ipv4, self.ipv6, self.virtual_router_id
         );
         // Writing to a String cannot fail.
-        for (node, priority) in nodes.iter().zip(self.priorities) {
-            let _ = writeln!(text, "  - nodes: [{}]\n    priority: {priority}", node.name());
+        for (name, priority) in NODES.iter().zip(self.priorities) {
+            let _ = writeln!(text, "  - nodes: [{name}]\n    priority: {priority}");
         }
         let mode = if self.unicast { "Unicast" } else { "Multicast" };
         let interval = INTERVAL.as_millis();
@@ -80,19 +86,18 @@ impl Group {
         );
         if self.unicast {
             text.push_str("    peers:\n");
-            for node in nodes {
+            for (name, address) in NODES.iter().zip(members) {
                 let _ = writeln!(
                     text,
-                    "    - name: {}\n      addresses: [{}]",
-                    node.name(),
-                    node.ipv4()
+                    "    - name: {name}
+      addresses: [{address}]"
                 );
             }
         }
         text
     }
 
-    fn keepalived(&self, nodes: &[Node], index: usize) -> VrrpInstance {
+    fn keepalived(&self, members: &Members, index: usize) -> VrrpInstance {
         let instance = VrrpInstance::new(self.virtual_router_id)
             .interval(INTERVAL)
             .priority(self.priorities[index])
@@ -101,42 +106,68 @@ impl Group {
         if !self.unicast {
             return instance;
         }
-        let peers: Vec<IpAddr> = nodes
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index)
-            .map(|(_, node)| node.ipv4().into())
-            .collect();
-        instance.unicast(nodes[index].ipv4().into(), &peers)
+        let others = members.iter().enumerate().filter(|(other, _)| *other != index);
+        let peers: Vec<IpAddr> = others.map(|(_, address)| IpAddr::V4(*address)).collect();
+        instance.unicast(members[index].into(), &peers)
     }
 }
 
 /// Both groups as an agent's file; the same on all nodes.
-pub(super) fn yaml(nodes: &[Node]) -> String {
+pub(super) fn yaml(members: &Members) -> String {
     GROUPS
         .iter()
-        .map(|group| group.yaml(nodes))
+        .map(|group| group.yaml(members))
         .collect::<Vec<_>>()
         .join("---\n")
 }
 
 /// Both groups as keepalived's configuration for the node at `index`.
-pub(super) fn keepalived(nodes: &[Node], index: usize) -> Vec<VrrpInstance> {
+pub(super) fn keepalived(members: &Members, index: usize) -> Vec<VrrpInstance> {
     GROUPS
         .iter()
-        .map(|group| group.keepalived(nodes, index))
+        .map(|group| group.keepalived(members, index))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use holdfast_api::{
+        files::load,
+        render::{NodeFacts, SecretSource},
+    };
+
     use super::*;
+    use crate::Segment;
 
     #[test]
     fn the_bound_of_a_lost_node_is_three_intervals_and_the_skew_of_who_takes_over() {
         let bound = GROUPS[0].active_down_interval(1);
         assert_eq!(bound, Duration::from_micros(341_406) + Duration::from_nanos(250));
         assert_eq!(GROUPS[1].skew(1), Duration::from_micros(21_875));
+    }
+
+    #[test]
+    fn every_node_accepts_the_file_and_finds_its_priorities_in_it() {
+        let members = [1, 2, 3].map(|number| Segment::FIRST.ipv4(number));
+        let file = (PathBuf::from("demo.yaml"), yaml(&members));
+        for (index, name) in NODES.iter().enumerate() {
+            let facts = NodeFacts {
+                name: (*name).to_owned(),
+                ..NodeFacts::default()
+            };
+            let no_secrets = |_: &SecretSource| Err("the demo has no secrets".to_owned());
+            let loaded = load(std::slice::from_ref(&file), &facts, &no_secrets).unwrap();
+            assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+            let priorities: Vec<i32> = loaded
+                .rendered
+                .groups
+                .iter()
+                .map(|group| group.priority)
+                .collect();
+            assert_eq!(priorities, GROUPS.map(|group| i32::from(group.priorities[index])));
+        }
     }
 
     #[test]

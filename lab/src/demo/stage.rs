@@ -36,7 +36,7 @@ pub(super) struct Stage {
     running: Vec<Option<Running>>,
     conditions: Vec<Condition>,
     daemon: Daemon,
-    nodes: Vec<Node>,
+    nodes: [Node; NODES.len()],
     _lab: Lab,
 }
 
@@ -59,10 +59,7 @@ impl Stage {
     pub(super) fn set(daemon: Daemon) -> Result<Self> {
         let lab = Lab::new()?;
         let client = lab.client()?;
-        let nodes = NODES
-            .iter()
-            .map(|name| lab.node(name))
-            .collect::<Result<Vec<_>>>()?;
+        let nodes = [lab.node(NODES[0])?, lab.node(NODES[1])?, lab.node(NODES[2])?];
         let addresses: Vec<IpAddr> = GROUPS.iter().flat_map(groups::Group::addresses).collect();
         let meter = Meter::start(&client, &nodes, &addresses)?;
         let mut stage = Self {
@@ -86,14 +83,15 @@ impl Stage {
     /// Starts the daemon of the node at `index`.
     pub(super) fn start(&mut self, index: usize) -> Result<()> {
         let node = &self.nodes[index];
+        let members = self.nodes.each_ref().map(Node::ipv4);
         self.running[index] = Some(match self.daemon {
             Daemon::Holdfast => Running::Holdfast(Agent::start(
                 node,
-                &groups::yaml(&self.nodes),
+                &groups::yaml(&members),
                 &AgentOptions::default(),
             )?),
             Daemon::Keepalived => {
-                Running::Keepalived(Keepalived::start(node, &groups::keepalived(&self.nodes, index))?)
+                Running::Keepalived(Keepalived::start(node, &groups::keepalived(&members, index))?)
             }
         });
         self.conditions[index] = Condition::Running;
