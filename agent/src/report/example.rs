@@ -1,0 +1,130 @@
+//! One status that shows everything, for the tests of whatever shows a status.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::status::{AgentStatus, Counters, FaultStatus, GroupStatus, Notice, Role, TransitionStatus};
+
+/// The time at which the example is looked at.
+pub fn now() -> Timestamp {
+    Timestamp::constant(1_773_457_200, 0)
+}
+
+fn address(host: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, host])
+}
+
+fn ago(secs: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(secs)
+}
+
+/// Three groups: Active, Backup with a notice, and Fault.
+pub fn agent() -> AgentStatus {
+    AgentStatus {
+        node: "cp-1".to_owned(),
+        version: "0.1.0".to_owned(),
+        role: Role::Running,
+        limitations: vec!["real-time priority was refused: grant CAP_SYS_NICE".to_owned()],
+        configuration_problems: vec![
+            "/etc/holdfast/web.yaml:7: spec.priority: 300 is not a priority: write 1 to 255".to_owned(),
+        ],
+        groups: vec![active(), backup(), fault()],
+    }
+}
+
+fn active() -> GroupStatus {
+    GroupStatus {
+        name: "control-plane".to_owned(),
+        virtual_router_id: 51,
+        version: "VRRPv3".to_owned(),
+        family: "IPv4".to_owned(),
+        interface: Some("eth0".to_owned()),
+        source_address: Some(address(11)),
+        addresses: vec!["10.0.0.100/24".to_owned(), "fd00::100/64".to_owned()],
+        state: "Active".to_owned(),
+        since: Some(ago(192)),
+        reason: "ActiveSilent".to_owned(),
+        faults: Vec::new(),
+        effective_priority: 200,
+        priority_explained: "200 base".to_owned(),
+        active_peer: None,
+        active_peer_name: None,
+        interval: "100ms".to_owned(),
+        releasing: false,
+        last_transition: Some(TransitionStatus {
+            from: "Backup".to_owned(),
+            to: "Active".to_owned(),
+            reason: "ActiveSilent".to_owned(),
+            time: ago(192),
+            duration: Some(SignedDuration::from_millis(361)),
+        }),
+        counters: Counters {
+            advertisements_sent: 1920,
+            became_active: 1,
+            announcements_sent: 20,
+            ..Counters::default()
+        },
+        drops: BTreeMap::new(),
+        notices: Vec::new(),
+    }
+}
+
+fn backup() -> GroupStatus {
+    GroupStatus {
+        name: "web".to_owned(),
+        virtual_router_id: 52,
+        version: "VRRPv2".to_owned(),
+        addresses: vec!["10.0.0.101/24".to_owned()],
+        state: "Backup".to_owned(),
+        since: Some(ago(5)),
+        reason: "HigherPriority".to_owned(),
+        effective_priority: 100,
+        priority_explained: "100 base".to_owned(),
+        active_peer: Some(address(12)),
+        active_peer_name: Some("cp-2".to_owned()),
+        interval: "1s".to_owned(),
+        releasing: true,
+        last_transition: None,
+        counters: Counters {
+            advertisements_received: 5,
+            ..Counters::default()
+        },
+        drops: BTreeMap::from([("version_mismatch".to_owned(), 12), ("ttl".to_owned(), 1)]),
+        notices: vec![Notice {
+            kind: "version_mismatch".to_owned(),
+            peer: address(13),
+            message: "10.0.0.13 speaks VRRPv3, this group VRRPv2: set spec.advertisement.version alike"
+                .to_owned(),
+            last_seen: ago(1),
+            count: 12,
+        }],
+        ..active()
+    }
+}
+
+fn fault() -> GroupStatus {
+    GroupStatus {
+        name: "storage".to_owned(),
+        virtual_router_id: 7,
+        interface: Some("bond0".to_owned()),
+        source_address: None,
+        addresses: vec!["10.1.0.7/16".to_owned()],
+        state: "Fault".to_owned(),
+        since: Some(ago(90_000)),
+        reason: "Faulted".to_owned(),
+        faults: vec![FaultStatus {
+            reason: "InterfaceMissing".to_owned(),
+            message: "there is no interface bond0 yet; the group starts when it appears".to_owned(),
+        }],
+        active_peer: None,
+        active_peer_name: None,
+        releasing: false,
+        last_transition: None,
+        drops: BTreeMap::new(),
+        notices: Vec::new(),
+        counters: Counters::default(),
+        ..active()
+    }
+}

@@ -1,0 +1,16 @@
+//! What the agent tells about itself: log lines, the local status socket with its client, and HTTP for probes and
+//! metrics. All of it reads [`Shared`]; nothing here changes what the engine does.
+
+pub mod client;
+pub mod events;
+#[cfg(test)]
+pub mod example;
+pub mod http;
+pub mod log;
+pub mod metrics;
+pub mod protocol;
+mod shared;
+pub mod socket;
+pub mod words;
+
+pub use shared::{Shared, SnapshotError, TransitionKey};
