@@ -1,0 +1,101 @@
+//! `holdfast-agent check`.
+
+use std::process::ExitCode;
+
+use holdfast_api::model::{Mode, NodeGroup};
+use holdfast_api::render::NodeFacts;
+
+use super::CheckArgs;
+use crate::report::words;
+use crate::source::{Offer, Refusal, Source};
+
+/// The name under which a configuration is checked if none is given; no node is called so.
+const NO_NODE: &str = "";
+
+/// Prints every problem, or what a node would run. Code 0 without a problem, 1 with any.
+pub fn check(args: &CheckArgs) -> ExitCode {
+    let node = args.node.as_deref().unwrap_or(NO_NODE);
+    let facts = NodeFacts {
+        name: node.to_owned(),
+        labels: args.labels.to_map(),
+    };
+    match Source::new(&args.config, facts).load() {
+        Ok(offer) => {
+            print!("{}", accepted(&offer, args.node.as_deref()));
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => {
+            eprint!("{}", refused(&refusal));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let mut lines = refusal.problems.clone();
+    lines.push(words::count(refusal.problems.len(), "problem"));
+    text(&lines)
+}
+
+fn accepted(offer: &Offer, node: Option<&str>) -> String {
+    let mut lines: Vec<String> = offer
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"))
+        .collect();
+    let here = offer.spec.groups.len();
+    let all = words::count(here + offer.not_here.len(), "group");
+    let Some(node) = node else {
+        lines.push(format!("valid: {all} (--node NAME shows what a node would run)"));
+        return text(&lines);
+    };
+    lines.push(format!("valid: {all}, of which node {node} runs {here}"));
+    lines.extend(
+        offer
+            .spec
+            .groups
+            .values()
+            .map(|group| format!("  {}", line(group))),
+    );
+    if !offer.not_here.is_empty() {
+        lines.push(format!(
+            "  not on this node, by their nodeSelector: {}",
+            offer.not_here.join(", ")
+        ));
+    }
+    text(&lines)
+}
+
+fn text(lines: &[String]) -> String {
+    lines.join("\n") + "\n"
+}
+
+/// What the node would do for one group.
+fn line(group: &NodeGroup) -> String {
+    let addresses: Vec<String> = group
+        .addresses
+        .iter()
+        .map(|one| format!("{}/{}", one.address, one.prefix_length))
+        .collect();
+    let interface = group
+        .interface
+        .as_deref()
+        .unwrap_or("the interface of its subnet");
+    let to = match &group.advertisement.mode {
+        Mode::Multicast(address) => format!("multicast {address}"),
+        Mode::Unicast(peers) => {
+            let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+            format!("unicast to {}", names.join(", "))
+        }
+    };
+    format!(
+        "{}: VRID {}, priority {}, {}/{} every {} by {to}, on {interface}: {}",
+        group.name,
+        group.virtual_router_id,
+        group.priority,
+        group.advertisement.version,
+        group.family,
+        words::interval(group.advertisement.interval.get()),
+        addresses.join(" ")
+    )
+}

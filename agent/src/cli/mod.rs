@@ -1,0 +1,317 @@
+//! The command line: what it accepts, what it says about itself, and which code it ends with.
+
+mod check;
+mod exit;
+mod paint;
+mod privilege;
+mod run;
+mod status;
+mod table;
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::client;
+use crate::report::log;
+use crate::report::protocol::{Request, Response, socket_path};
+use crate::status::Role;
+use exit::Failure;
+
+const ABOUT: &str = "The agent of one node: takes part in the elections of the groups it is given (VRRP), and holds \
+    the virtual addresses of those it wins. Each group is a VirtualIPGroup document, the same that `kubectl apply` takes.";
+
+const EXAMPLES: &str = "\
+Examples:
+  Is this configuration right, and what would node cp-1 do with it?
+    holdfast-agent check --config /etc/holdfast --node cp-1
+
+  Run it (as root, or with CAP_NET_ADMIN and CAP_NET_RAW):
+    holdfast-agent run --node cp-1 --config /etc/holdfast
+
+  Who holds what, and why?
+    holdfast-agent status -o wide";
+
+/// `holdfast-agent`.
+#[derive(Parser, Debug)]
+#[command(name = "holdfast-agent", version, about = ABOUT, after_help = help_end(EXAMPLES), max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the agent until SIGTERM or SIGINT
+    ///
+    /// On SIGTERM every address is handed to another node without a hole; a second signal ends the agent at once.
+    /// A changed configuration file, or SIGHUP, is applied as a difference: groups that did not change are not
+    /// touched, and a configuration with a mistake changes nothing. In each network namespace one agent runs; a
+    /// second one stands by and takes over where the first one ends.
+    #[command(after_help = help_end(RUN_EXAMPLES))]
+    Run(RunArgs),
+
+    /// Show what the running agent does: state, priority, addresses, faults
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+
+    /// Check a configuration without running it
+    ///
+    /// Prints every problem with its file, line and field, and what to write instead. Ends with code 0 if there is
+    /// none and 1 if there is any.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+
+    /// Change what the running agent logs, until it ends
+    LogLevel(LogLevelArgs),
+
+    /// Print the version
+    Version,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  All groups in a folder, metrics and probes at http://127.0.0.1:9414/:
+    holdfast-agent run --node cp-1 --config /etc/holdfast
+
+  One file with a nodeSelector, no HTTP, more words:
+    holdfast-agent run --node web-2 --node-label role=web --config web.yaml \\
+      --metrics-address off --log-level debug
+
+  Apply a changed password file now:
+    kill -HUP $(pidof holdfast-agent)";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  holdfast-agent status                     one line a group, and what is wrong in plain words
+  holdfast-agent status -o wide             with interface, source address, version, interval, reason and drops
+  holdfast-agent status -o json | jq '.groups[] | select(.state != \"Active\").name'";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  holdfast-agent check --config /etc/holdfast
+  holdfast-agent check --config web.yaml --node web-2 --node-label role=web";
+
+/// Which node this is.
+#[derive(Args, Clone, Debug)]
+struct LabelArgs {
+    /// A label of this node, matched against each group's nodeSelector; repeat it for more
+    #[arg(long = "node-label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct RunArgs {
+    /// This node's name, as nodeOverrides and peers write it
+    #[arg(long, value_name = "NAME", env = "HOLDFAST_NODE", value_parser = node_name)]
+    node: String,
+
+    #[command(flatten)]
+    labels: LabelArgs,
+
+    /// A file of VirtualIPGroup documents, or a folder of such files (*.yaml, *.yml, *.json)
+    #[arg(long, value_name = "PATH")]
+    config: PathBuf,
+
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+
+    /// Where to serve /metrics, /healthz and /readyz; `off` for nowhere
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9414", value_parser = metrics_address)]
+    metrics_address: MetricsAddress,
+
+    /// If another agent runs in this network namespace, end with code 5 instead of standing by
+    #[arg(long)]
+    no_wait: bool,
+
+    /// error, warn, info, debug, trace or off; or by module: info,holdfast_agent::netlink=debug
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: log::Level,
+
+    /// How log lines look; auto is human on a terminal and json otherwise
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: log::Format,
+}
+
+#[derive(Args, Clone, Debug)]
+struct RunDirArgs {
+    /// The folder of the local socket and the state file
+    #[arg(long, value_name = "FOLDER", default_value = "/run/holdfast")]
+    run_dir: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+struct StatusArgs {
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: status::Output,
+
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+struct CheckArgs {
+    /// A file of VirtualIPGroup documents, or a folder of such files (*.yaml, *.yml, *.json)
+    #[arg(long, value_name = "PATH")]
+    config: PathBuf,
+
+    /// Also show what this node would run
+    #[arg(long, value_name = "NAME", env = "HOLDFAST_NODE", value_parser = node_name)]
+    node: Option<String>,
+
+    #[command(flatten)]
+    labels: LabelArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+struct LogLevelArgs {
+    /// error, warn, info, debug, trace or off; or by module: info,holdfast_agent::netlink=debug
+    level: log::Level,
+
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+}
+
+/// Where HTTP is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum MetricsAddress {
+    Off,
+    At(SocketAddr),
+}
+
+/// Reads the command line, does what it says, and answers the exit code.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Status(args) => status::status(&args),
+        Command::Check(args) => return check::check(&args),
+        Command::LogLevel(args) => log_level(&args),
+        Command::Version => {
+            println!("holdfast-agent {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("holdfast-agent: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn log_level(args: &LogLevelArgs) -> Result<(), Failure> {
+    let request = Request::SetLogLevel {
+        level: args.level.to_string(),
+    };
+    let path = socket_path(&args.run_dir.run_dir, Role::Running);
+    match client::ask(&path, &request).map_err(anyhow::Error::from)? {
+        Response::LogLevel { level } => {
+            println!("the running agent now logs at {level}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("the agent answered something else: {other:?}").into()),
+    }
+}
+
+impl LabelArgs {
+    fn to_map(&self) -> BTreeMap<String, String> {
+        self.labels.iter().cloned().collect()
+    }
+}
+
+fn help_end(examples: &str) -> String {
+    format!("{examples}\n\n{}", exit::HELP)
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    // Kubernetes' rule for node names: a DNS subdomain (RFC 1123).
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(part) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "a node's name has lower-case letters, digits, `-` and `.`, as in cp-1 or node7.example.org"
+                .to_owned(),
+        )
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, as in role=web".to_owned()),
+    }
+}
+
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text == "off" {
+        return Ok(MetricsAddress::Off);
+    }
+    text.parse().map(MetricsAddress::At).map_err(|_| {
+        "write an address and a port, as in 127.0.0.1:9414, 0.0.0.0:9414 or [::1]:9414, or off".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_teaches_with_examples_and_exit_codes() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        insta::assert_snapshot!("help", command.render_long_help());
+        let run = command.find_subcommand_mut("run").unwrap();
+        insta::assert_snapshot!("help_run", run.render_long_help());
+    }
+
+    #[test]
+    fn arguments_that_make_no_sense_are_refused_with_what_to_write() {
+        let refused = [
+            ["--node", "CP_1", "lower-case letters"],
+            ["--node-label", "role", "KEY=VALUE"],
+            ["--metrics-address", "9414", "127.0.0.1:9414"],
+            ["--log-level", "loud", "write error, warn"],
+        ];
+        for [flag, value, sentence] in refused {
+            let line = [
+                "holdfast-agent",
+                "run",
+                "--node",
+                "a",
+                "--config",
+                "/c",
+                flag,
+                value,
+            ];
+            // --node may stand only once, and the refusal of its value comes first.
+            let line: Vec<&str> = if flag == "--node" {
+                [&line[..2], &line[4..]].concat()
+            } else {
+                line.to_vec()
+            };
+            let error = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(sentence), "{error}");
+        }
+    }
+}

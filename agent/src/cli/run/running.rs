@@ -1,0 +1,256 @@
+//! Running the groups: events to the log and the state file, changes of the configuration to the engine, and the end.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use holdfast_api::model::NodeSpec;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Agent;
+use super::signals::Signal;
+use crate::cli::exit::Failure;
+use crate::clock;
+use crate::engine::{Command, Engine, Event, Options, Predecessor};
+use crate::lock::Lock;
+use crate::report::events;
+use crate::source::{Difference, Offer};
+use crate::state_file::{self, Tracker, Writer};
+
+/// How long an engine that was told to end at once may take before the process ends without it.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// An engine that has just been started.
+pub struct Started {
+    lock: Lock,
+    engine: Arc<Engine>,
+    events: mpsc::Receiver<Event>,
+    predecessor: Predecessor,
+    limitations: Vec<String>,
+}
+
+/// Starts the engine: nothing slow comes before it, because after a hand-over addresses are waiting.
+pub fn start(agent: &mut Agent, lock: Lock, handed_over: Option<Predecessor>) -> Result<Started, Failure> {
+    let predecessor =
+        handed_over.unwrap_or_else(|| state_file::read(&agent.run_dir.state_file(), &state_file::boot_id()));
+    let (engine, events, limitations) = Engine::start(Options {
+        predecessor: predecessor.clone(),
+    })?;
+    let engine = Arc::new(engine);
+    agent.shared.run_with(Arc::clone(&engine));
+    Ok(Started {
+        lock,
+        engine,
+        events,
+        predecessor,
+        limitations,
+    })
+}
+
+/// Runs until the agent is told to end.
+pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
+    let Started {
+        lock,
+        engine,
+        events,
+        predecessor,
+        limitations,
+    } = started;
+    let spec = agent.offer.spec.clone();
+    apply(&engine, &spec).await?;
+    agent.shared.set_applied();
+    tracing::info!(
+        "running {} as node {}",
+        crate::report::words::count(spec.groups.len(), "group"),
+        agent.shared.node()
+    );
+    for limitation in limitations {
+        agent.shared.add_limitation(&limitation);
+    }
+    agent.run_dir.create(&agent.shared);
+    agent.watch();
+    let socket = agent.run_dir.serve(&agent.shared);
+    let tracker = Tracker::new(predecessor);
+    let writer = Writer::start(agent.run_dir.state_file(), tracker.state().clone());
+    let mut running = Running {
+        agent,
+        engine,
+        events,
+        spec,
+        lock,
+        tracker,
+        writer,
+        stopping: false,
+    };
+    let end = running.until_end().await;
+    // Whoever comes next serves at the same path.
+    drop(socket);
+    match end? {
+        End::Stopped => {
+            running.writer.finish().await;
+            Ok(())
+        }
+        End::Yielded(predecessor) => {
+            let received = running.lock.hand_over(&predecessor).await;
+            tracing::info!(
+                "handed {} over to an agent that stood by",
+                groups(predecessor.active.len())
+            );
+            if received == 0 {
+                tracing::warn!("nobody was there to receive them; the state file tells the next agent");
+            }
+            Ok(())
+        }
+    }
+}
+
+struct Running {
+    agent: Agent,
+    engine: Arc<Engine>,
+    events: mpsc::Receiver<Event>,
+    /// What the engine was last told to do.
+    spec: NodeSpec,
+    lock: Lock,
+    tracker: Tracker,
+    writer: Writer,
+    stopping: bool,
+}
+
+/// How the engine ended.
+enum End {
+    /// It handed every group to other nodes.
+    Stopped,
+    /// It left everything in place for an agent that stands by on this node.
+    Yielded(Predecessor),
+}
+
+/// What the main loop woke up for.
+enum Woken {
+    Event(Option<Event>),
+    Signal(Signal),
+    Changed,
+}
+
+impl Running {
+    async fn until_end(&mut self) -> Result<End, Failure> {
+        loop {
+            let woken = tokio::select! {
+                biased;
+                event = self.events.recv() => Woken::Event(event),
+                signal = self.agent.signals.next() => Woken::Signal(signal),
+                () = self.agent.source.changed() => Woken::Changed,
+                never = self.lock.admit() => match never {},
+            };
+            match woken {
+                Woken::Event(Some(Event::Stopped)) => {
+                    events::report(&Event::Stopped, &self.agent.shared);
+                    return Ok(End::Stopped);
+                }
+                Woken::Event(Some(event)) => self.note(&event),
+                Woken::Event(None) => {
+                    return Err(anyhow!(
+                        "the engine ended by itself, which is a bug; the addresses expire, and a new agent resumes them"
+                    )
+                    .into());
+                }
+                Woken::Signal(Signal::Stop) => {
+                    if let Some(end) = self.stop().await? {
+                        return Ok(end);
+                    }
+                }
+                Woken::Signal(Signal::Reload) | Woken::Changed if self.stopping => {}
+                Woken::Signal(Signal::Reload) => self.reload(true).await?,
+                Woken::Changed => self.reload(false).await?,
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        events::report(event, &self.agent.shared);
+        if self.tracker.note(event, clock::now()) {
+            self.writer.put(self.tracker.state().clone());
+        }
+    }
+
+    async fn reload(&mut self, asked: bool) -> Result<(), Failure> {
+        let Some(offer) = self.agent.reload() else {
+            return Ok(());
+        };
+        let difference = Difference::between(&self.spec, &offer.spec);
+        if difference.is_empty() {
+            // Somebody who sends SIGHUP wants to know; a touched file is not news.
+            if asked {
+                tracing::info!("the configuration was read again: no change");
+            }
+            return Ok(());
+        }
+        tracing::info!("applying a changed configuration: {difference}");
+        self.adopt(offer).await
+    }
+
+    async fn adopt(&mut self, offer: Offer) -> Result<(), Failure> {
+        apply(&self.engine, &offer.spec).await?;
+        self.spec = offer.spec.clone();
+        self.agent.offer = offer;
+        let exists = |group: &str| self.spec.groups.contains_key(group);
+        self.agent.shared.keep_transitions_of(exists);
+        if self.tracker.keep(exists) {
+            self.writer.put(self.tracker.state().clone());
+        }
+        Ok(())
+    }
+
+    /// Begins the end, or hurries it. Answers how it ended if that is already known.
+    async fn stop(&mut self) -> Result<Option<End>, Failure> {
+        if self.stopping {
+            tracing::info!("told to end a second time: not waiting for the successors");
+            let _ = self.engine.send(Command::Stop).await;
+            return self.last_words().await.map(Some);
+        }
+        self.stopping = true;
+        if self.lock.has_standby()
+            && let Some(predecessor) = self.yield_to_standby().await
+        {
+            return Ok(Some(End::Yielded(predecessor)));
+        }
+        tracing::info!("ending: handing the addresses over to other nodes (a second signal ends at once)");
+        // An engine that has ended says so through its events.
+        let _ = self.engine.send(Command::Stop).await;
+        Ok(None)
+    }
+
+    /// Has the engine end without a word. `None` if it does not answer; other nodes get the groups then.
+    async fn yield_to_standby(&mut self) -> Option<Predecessor> {
+        let (answer, predecessor) = oneshot::channel();
+        self.engine.send(Command::Yield(answer)).await.ok()?;
+        tokio::time::timeout(LAST_WORDS, predecessor).await.ok()?.ok()
+    }
+
+    async fn last_words(&mut self) -> Result<End, Failure> {
+        let stopped = async {
+            while let Some(event) = self.events.recv().await {
+                self.note(&event);
+                if event == Event::Stopped {
+                    break;
+                }
+            }
+        };
+        match tokio::time::timeout(LAST_WORDS, stopped).await {
+            Ok(()) => Ok(End::Stopped),
+            Err(_) => {
+                Err(anyhow!("the engine did not end; the addresses it held expire by themselves").into())
+            }
+        }
+    }
+}
+
+async fn apply(engine: &Engine, spec: &NodeSpec) -> Result<(), Failure> {
+    engine
+        .send(Command::Apply(Box::new(spec.clone())))
+        .await
+        .map_err(|_| anyhow!("the engine ended before it could take the configuration").into())
+}
+
+fn groups(count: usize) -> String {
+    crate::report::words::count(count, "group")
+}

@@ -1,0 +1,346 @@
+//! A status as a table for people: what somebody reads first at 3 a.m., then what is wrong and what to do about it.
+
+use core::time::Duration;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::paint::{Paint, Tone};
+use crate::report::words;
+use crate::status::{AgentStatus, GroupStatus, Role};
+
+/// The whole text.
+pub fn render(status: &AgentStatus, wide: bool, now: Timestamp, paint: Paint) -> String {
+    let mut text = headline(status, paint);
+    if !status.groups.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&status.groups, wide, now, paint));
+    }
+    for group in &status.groups {
+        text.push_str(&details(group, now, paint));
+    }
+    text.push_str(&section(
+        "configuration (what ran before keeps running)",
+        &status.configuration_problems,
+        paint,
+    ));
+    text.push_str(&section("limitations", &status.limitations, paint));
+    text
+}
+
+fn headline(status: &AgentStatus, paint: Paint) -> String {
+    let node = paint.paint(Tone::Strong, &status.node);
+    let rest = match status.role {
+        Role::Standby => {
+            "standby: another agent runs the groups; this one takes over when that one ends".to_owned()
+        }
+        Role::Running if status.groups.is_empty() => "running, no groups".to_owned(),
+        Role::Running => format!(
+            "{}: {}",
+            words::count(status.groups.len(), "group"),
+            states(&status.groups)
+        ),
+    };
+    format!("{node}  holdfast-agent {}  {rest}\n", status.version)
+}
+
+/// `2 Active, 1 Backup`.
+fn states(groups: &[GroupStatus]) -> String {
+    let counts = ["Active", "Backup", "Fault", "Initialize"]
+        .into_iter()
+        .filter_map(|state| {
+            let count = groups.iter().filter(|group| group.state == state).count();
+            (count > 0).then(|| format!("{count} {state}"))
+        });
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// One column: its headline, whether numbers stand right, and what it shows.
+struct Column {
+    title: &'static str,
+    right: bool,
+    cell: fn(&GroupStatus, Timestamp) -> String,
+}
+
+const fn column(title: &'static str, cell: fn(&GroupStatus, Timestamp) -> String) -> Column {
+    Column {
+        title,
+        right: false,
+        cell,
+    }
+}
+
+const COLUMNS: [Column; 7] = [
+    column("NAME", |group, _| group.name.clone()),
+    Column {
+        title: "VRID",
+        right: true,
+        cell: |group, _| group.virtual_router_id.to_string(),
+    },
+    column("STATE", |group, _| state(group)),
+    Column {
+        title: "PRIORITY",
+        right: true,
+        cell: |group, _| group.effective_priority.to_string(),
+    },
+    column("ACTIVE", |group, _| active(group)),
+    column("ADDRESSES", |group, _| addresses(&group.addresses, 2)),
+    column("SINCE", |group, now| {
+        group.since.map_or_else(dash, |since| age(since, now))
+    }),
+];
+
+const WIDE: [Column; 7] = [
+    column("INTERFACE", |group, _| {
+        group.interface.clone().unwrap_or_else(dash)
+    }),
+    column("SOURCE", |group, _| {
+        group
+            .source_address
+            .map_or_else(dash, |address| address.to_string())
+    }),
+    column("VERSION", |group, _| {
+        format!("{}/{}", group.version, group.family)
+    }),
+    column("INTERVAL", |group, _| group.interval.clone()),
+    column("PRIORITY IS", |group, _| group.priority_explained.clone()),
+    column("REASON", |group, _| reason(group)),
+    column("DROPS", |group, _| drops(group)),
+];
+
+fn table(groups: &[GroupStatus], wide: bool, now: Timestamp, paint: Paint) -> String {
+    let columns: Vec<&Column> = COLUMNS
+        .iter()
+        .chain(wide.then_some(&WIDE).into_iter().flatten())
+        .collect();
+    let rows: Vec<Vec<String>> = groups
+        .iter()
+        .map(|group| columns.iter().map(|column| (column.cell)(group, now)).collect())
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            rows.iter()
+                .map(|row| row[index].chars().count())
+                .chain([column.title.len()])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+
+    let mut text = String::new();
+    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+    let plain = |_: usize| None;
+    write_row(&mut text, &titles, &columns, &widths, paint, plain);
+    for (group, row) in groups.iter().zip(&rows) {
+        let tone = |index: usize| {
+            (columns[index].title == "STATE")
+                .then(|| tone_of(group))
+                .flatten()
+        };
+        write_row(&mut text, row, &columns, &widths, paint, tone);
+    }
+    text
+}
+
+fn write_row(
+    text: &mut String,
+    cells: &[String],
+    columns: &[&Column],
+    widths: &[usize],
+    paint: Paint,
+    tone: impl Fn(usize) -> Option<Tone>,
+) {
+    let start = text.len();
+    for (index, cell) in cells.iter().enumerate() {
+        if index > 0 {
+            text.push_str("  ");
+        }
+        // Padding is counted without the colour's bytes.
+        let padding = " ".repeat(widths[index].saturating_sub(cell.chars().count()));
+        let painted = tone(index).map_or_else(|| cell.clone(), |tone| paint.paint(tone, cell));
+        let (before, after) = if columns[index].right {
+            (padding.as_str(), "")
+        } else {
+            ("", padding.as_str())
+        };
+        text.push_str(before);
+        text.push_str(&painted);
+        text.push_str(after);
+    }
+    text.truncate(start + text[start..].trim_end().len());
+    text.push('\n');
+}
+
+fn tone_of(group: &GroupStatus) -> Option<Tone> {
+    match group.state.as_str() {
+        "Active" => Some(Tone::Good),
+        "Fault" => Some(Tone::Bad),
+        "Initialize" => Some(Tone::Warning),
+        _ => None,
+    }
+}
+
+fn state(group: &GroupStatus) -> String {
+    // The addresses are still bound: that must not look like an ordinary Backup.
+    if group.releasing {
+        format!("{}, handing over", group.state)
+    } else {
+        group.state.clone()
+    }
+}
+
+fn active(group: &GroupStatus) -> String {
+    if group.state == "Active" {
+        return "this node".to_owned();
+    }
+    match (&group.active_peer_name, group.active_peer) {
+        (Some(name), Some(address)) => format!("{name} ({address})"),
+        (Some(name), None) => name.clone(),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => dash(),
+    }
+}
+
+fn addresses(addresses: &[String], shown: usize) -> String {
+    let more = addresses.len().saturating_sub(shown);
+    let mut text = addresses
+        .iter()
+        .take(shown)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if more > 0 {
+        // Writing to a String does not fail.
+        let _ = write!(text, " +{more}");
+    }
+    text
+}
+
+fn reason(group: &GroupStatus) -> String {
+    let outage = group
+        .last_transition
+        .as_ref()
+        .and_then(|last| last.duration)
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .map(|duration| format!(" after {}", words::outage(duration)));
+    format!("{}{}", group.reason, outage.unwrap_or_default())
+}
+
+fn drops(group: &GroupStatus) -> String {
+    if group.drops.is_empty() {
+        return "0".to_owned();
+    }
+    group
+        .drops
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What is wrong with one group, in sentences; empty if nothing is.
+fn details(group: &GroupStatus, now: Timestamp, paint: Paint) -> String {
+    if group.faults.is_empty() && group.notices.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", paint.paint(Tone::Strong, &group.name));
+    for fault in &group.faults {
+        let _ = writeln!(
+            text,
+            "  {} {}",
+            paint.paint(Tone::Bad, &format!("{}:", fault.reason)),
+            fault.message
+        );
+    }
+    for notice in &group.notices {
+        let kind = paint.paint(Tone::Warning, &format!("{}:", notice.kind));
+        let seen = format!(
+            "({}, last {} ago)",
+            times(notice.count),
+            age(notice.last_seen, now)
+        );
+        let _ = writeln!(
+            text,
+            "  {kind} {} {}",
+            notice.message,
+            paint.paint(Tone::Faint, &seen)
+        );
+    }
+    text
+}
+
+fn section(title: &str, lines: &[String], paint: Paint) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", paint.paint(Tone::Strong, title));
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
+fn times(count: u64) -> String {
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
+}
+
+fn age(since: Timestamp, now: Timestamp) -> String {
+    // A wall clock that was set back must not show an age below zero.
+    words::duration(Duration::try_from(now.duration_since(since)).unwrap_or_default())
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    fn shown(status: &AgentStatus, wide: bool) -> String {
+        render(status, wide, example::now(), Paint::PLAIN)
+    }
+
+    #[test]
+    fn the_table_says_who_holds_what_and_what_is_wrong() {
+        insta::assert_snapshot!(shown(&example::agent(), false));
+    }
+
+    #[test]
+    fn the_wide_table_explains() {
+        insta::assert_snapshot!(shown(&example::agent(), true));
+    }
+
+    #[test]
+    fn a_standby_says_what_it_waits_for() {
+        let status = AgentStatus {
+            role: Role::Standby,
+            groups: Vec::new(),
+            limitations: Vec::new(),
+            configuration_problems: Vec::new(),
+            ..example::agent()
+        };
+        insta::assert_snapshot!(shown(&status, false), @"cp-1  holdfast-agent 0.1.0  standby: another agent runs the groups; this one takes over when that one ends");
+    }
+
+    #[test]
+    fn many_addresses_do_not_push_the_columns_off_the_screen() {
+        let many: Vec<String> = (1..=64).map(|n| format!("10.0.0.{n}/24")).collect();
+        assert_eq!(addresses(&many, 2), "10.0.0.1/24 10.0.0.2/24 +62");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_shows_no_negative_age() {
+        assert_eq!(
+            age(example::now(), "2026-03-14T02:59:00Z".parse().unwrap()),
+            "0.0ms"
+        );
+    }
+}
