@@ -1,0 +1,439 @@
+//! Draws a scenario from a seed: every kind of group, every kind of trouble, in every order.
+
+use core::time::Duration;
+
+use holdfast_vrrp::{
+    Announcement, Authentication, Checksum, Family, Fault, Interval, Preemption, Priority, Shutdown,
+    Standing, Version,
+};
+
+use crate::clock::Clock;
+use crate::invariants::Bounds;
+use crate::network::{Damage, Quality};
+use crate::rng::Rng;
+use crate::scenario::{Edit, Group, Member, Scenario, Setup, Step};
+
+/// How long to wait before a step.
+enum Wait {
+    For(Duration),
+    /// Until nothing moves any more.
+    UntilSettled,
+}
+
+/// What the generator believes of a node, so that it asks for sensible things only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Running,
+    Frozen,
+    Dead,
+    /// Not a member at the moment.
+    Absent,
+}
+
+struct Generator {
+    rng: Rng,
+    group: Group,
+    hosts: Vec<u8>,
+    presence: Vec<Presence>,
+    link_up: Vec<bool>,
+    steps: Vec<(Wait, Step)>,
+}
+
+/// The scenario of `seed`.
+pub fn scenario(seed: u64) -> Scenario {
+    let mut rng = Rng::new(seed, 0);
+    let group = draw_group(&mut rng);
+    let count = 2 + rng.index(4);
+    let mut hosts: Vec<u8> = (1..=10).collect();
+    let hosts: Vec<u8> = (0..count)
+        .map(|_| hosts.swap_remove(rng.index(hosts.len())))
+        .collect();
+    let setup = draw_setup(&mut rng, &group, &hosts);
+    let presence = |member: &Member| {
+        if member.present {
+            Presence::Running
+        } else {
+            Presence::Absent
+        }
+    };
+    let mut generator = Generator {
+        presence: setup.members.iter().map(presence).collect(),
+        link_up: vec![true; count],
+        steps: Vec::new(),
+        rng,
+        group,
+        hosts,
+    };
+    if generator.rng.chance(700) {
+        generator.steps.push((Wait::UntilSettled, Step::Heal));
+    }
+    for _ in 0..2 + generator.rng.index(9) {
+        generator.draw_step();
+    }
+    generator.repair();
+    finish(setup, generator.steps)
+}
+
+/// Gives every wait its length, which depends on everything that occurs in the scenario.
+fn finish(setup: Setup, drawn: Vec<(Wait, Step)>) -> Scenario {
+    let (waits, steps): (Vec<Wait>, Vec<Step>) = drawn.into_iter().unzip();
+    let steps = steps.into_iter().map(|step| (Duration::ZERO, step)).collect();
+    let mut scenario = Scenario {
+        setup,
+        steps,
+        tail: Duration::ZERO,
+    };
+    let settled = Bounds::of(&scenario).settled;
+    for ((after, _), wait) in scenario.steps.iter_mut().zip(waits) {
+        *after = match wait {
+            Wait::For(duration) => duration,
+            Wait::UntilSettled => settled + settled / 8,
+        };
+    }
+    scenario.tail = settled + settled / 2;
+    scenario
+}
+
+fn draw_group(rng: &mut Rng) -> Group {
+    let version = if rng.chance(250) { Version::V2 } else { Version::V3 };
+    let family = if version == Version::V3 && rng.chance(400) {
+        Family::V6
+    } else {
+        Family::V4
+    };
+    let millis = match version {
+        Version::V2 => rng.pick(&[1000, 1000, 2000]),
+        Version::V3 => rng.pick(&[10, 10, 100, 100, 1000, 250, 4000]),
+    };
+    Group {
+        version,
+        family,
+        unicast: rng.chance(500),
+        interval: Duration::from_millis(millis),
+    }
+}
+
+fn draw_setup(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Setup {
+    let interval = group.interval;
+    let max_delay = rng.between(interval / 100, interval / 4);
+    let min_delay = rng.between(Duration::ZERO, max_delay);
+    let members = draw_members(rng, group, hosts);
+    let lifetime = members.first().map_or(interval, |member| member.config.lifetime);
+    Setup {
+        quality: Quality {
+            min_delay,
+            max_delay,
+            duplicated: rng.pick(&[0, 0, 20, 200]),
+        },
+        lateness: rng.between(Duration::ZERO, interval / 20),
+        kernel_latency: rng.between(Duration::ZERO, (interval / 4).min(Duration::from_millis(100))),
+        expiry_fuzz: rng.between(Duration::ZERO, lifetime / 10),
+        members,
+    }
+}
+
+fn draw_members(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Vec<Member> {
+    let interval = group.interval;
+    let present: Vec<bool> = hosts
+        .iter()
+        .enumerate()
+        .map(|(index, _)| index == 0 || rng.chance(800))
+        .collect();
+    let members: Vec<u8> = hosts
+        .iter()
+        .zip(&present)
+        .filter(|(_, present)| **present)
+        .map(|(host, _)| *host)
+        .collect();
+    let alike = rng.chance(200);
+    let owner = if rng.chance(150) {
+        Some(rng.index(hosts.len()))
+    } else {
+        None
+    };
+    let low = u8::try_from(16 + rng.below(200)).unwrap_or(100);
+    let drift_ppm = rng.pick(&[0, 200, 200, 10_000]);
+    let lifetime = lifetime(interval, rng.pick(&[5, 8, 8, 30]));
+    let addresses = u8::try_from(1 + rng.below(3)).unwrap_or(1);
+    let password = group.version == Version::V2 && rng.chance(300);
+    let preemption = draw_preemption(rng, interval);
+    let mixed = rng.chance(300);
+    let startup_delay = rng.pick(&[Duration::ZERO, Duration::ZERO, interval / 2, 3 * interval]);
+    let checksum = if rng.chance(200) {
+        Checksum::WithoutPseudoHeader
+    } else {
+        Checksum::WithPseudoHeader
+    };
+    let mut drawn = Vec::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let priority = if alike {
+            low
+        } else {
+            low + u8::try_from(rng.below(38)).unwrap_or(0)
+        };
+        let priority = if owner == Some(index) { 255 } else { priority };
+        let mut config = group.config(*host, priority, &members);
+        config.preemption = if mixed {
+            draw_preemption(rng, interval)
+        } else {
+            preemption
+        };
+        config.lifetime = lifetime;
+        config.addresses = group.addresses(addresses);
+        config.startup_delay = startup_delay;
+        config.checksum = checksum;
+        if password {
+            config.authentication = Authentication::Password(*b"holdfast");
+        }
+        let origin = Duration::from_millis(rng.below(10_000_000));
+        let drift =
+            i32::try_from(rng.below(2 * drift_ppm + 1)).unwrap_or(0) - i32::try_from(drift_ppm).unwrap_or(0);
+        drawn.push(Member {
+            clock: Clock {
+                origin,
+                drift_ppm: drift,
+            },
+            config,
+            present: present[index],
+        });
+    }
+    drawn
+}
+
+fn draw_preemption(rng: &mut Rng, interval: Duration) -> Preemption {
+    match rng.below(5) {
+        0..=2 => Preemption::Immediate,
+        3 => Preemption::Delayed(rng.between(Duration::ZERO, 8 * interval)),
+        _ => Preemption::Never,
+    }
+}
+
+/// So many intervals, but no lifetime that a router would not take seriously.
+fn lifetime(interval: Duration, intervals: u32) -> Duration {
+    (interval * intervals).max(Duration::from_secs(1))
+}
+
+impl Generator {
+    fn wait(&mut self) -> Wait {
+        let interval = self.group.interval;
+        match self.rng.below(10) {
+            0..=3 => Wait::UntilSettled,
+            4..=6 => Wait::For(self.rng.between(Duration::ZERO, 6 * interval)),
+            7 | 8 => Wait::For(self.rng.between(Duration::ZERO, interval)),
+            _ => Wait::For(self.rng.between(Duration::ZERO, 2 * lifetime(interval, 8))),
+        }
+    }
+
+    fn soon(&mut self) -> Wait {
+        Wait::For(self.rng.between(Duration::ZERO, self.group.interval))
+    }
+
+    fn push(&mut self, step: Step) {
+        let wait = self.wait();
+        self.steps.push((wait, step));
+    }
+
+    fn node(&mut self, presence: Presence) -> Option<usize> {
+        let nodes: Vec<usize> = (0..self.hosts.len())
+            .filter(|node| self.presence[*node] == presence)
+            .collect();
+        if nodes.is_empty() {
+            None
+        } else {
+            Some(nodes[self.rng.index(nodes.len())])
+        }
+    }
+
+    fn draw_step(&mut self) {
+        let running = self.node(Presence::Running);
+        match (self.rng.below(24), running) {
+            (0..=2, _) => self.bring_back(),
+            (3, _) => self.join(),
+            (4, Some(node)) => self.leave(node),
+            (5 | 6, Some(node)) => self.take_down(node, Step::Freeze(node), Presence::Frozen),
+            (7, Some(node)) => self.take_down(node, Step::Kill(node), Presence::Dead),
+            (8, Some(node)) => self.take_down(node, Step::PowerOff(node), Presence::Dead),
+            (9 | 10, Some(node)) => {
+                if self.rng.chance(500) {
+                    let count = 1;
+                    self.push(Step::LoseResignations(node, count));
+                }
+                self.take_down(node, Step::Stop(node, Shutdown::Planned), Presence::Dead);
+            }
+            (11, Some(node)) => self.take_down(node, Step::Stop(node, Shutdown::Immediate), Presence::Dead),
+            (12, Some(node)) => {
+                self.push(Step::Kill(node));
+                let soon = self.soon();
+                self.steps.push((soon, Step::Start(node)));
+            }
+            (13, Some(node)) => self.push(Step::Replace(node)),
+            (14 | 15, _) => self.draw_network_trouble(),
+            (16, Some(node)) => {
+                self.link_up[node] = !self.link_up[node];
+                self.push(Step::Link(node, self.link_up[node]));
+            }
+            (17 | 18, Some(node)) => self.draw_health(node),
+            (19..=21, Some(node)) => {
+                let edit = self.draw_edit();
+                self.push(Step::Configure(node, edit));
+            }
+            (22, Some(node)) => self.push(Step::DeleteAddress(node)),
+            (23, _) => self.edit_addresses(),
+            _ => self.push(Step::Heal),
+        }
+    }
+
+    fn take_down(&mut self, node: usize, step: Step, presence: Presence) {
+        self.presence[node] = presence;
+        self.push(step);
+    }
+
+    fn bring_back(&mut self) {
+        if let Some(node) = self.node(Presence::Frozen) {
+            self.presence[node] = Presence::Running;
+            self.push(Step::Thaw(node));
+        } else if let Some(node) = self.node(Presence::Dead) {
+            self.presence[node] = Presence::Running;
+            self.push(Step::Start(node));
+        } else {
+            self.push(Step::Heal);
+        }
+    }
+
+    fn members(&self) -> Vec<usize> {
+        (0..self.hosts.len())
+            .filter(|node| self.presence[*node] != Presence::Absent)
+            .collect()
+    }
+
+    /// A node joins in two phases: it may become Active only when everybody knows it.
+    fn join(&mut self) {
+        let Some(joining) = self.node(Presence::Absent) else {
+            return;
+        };
+        self.presence[joining] = Presence::Running;
+        let members = self.members();
+        self.push(Step::Configure(joining, Edit::MayBecomeActive(false)));
+        self.steps.push((
+            Wait::For(Duration::ZERO),
+            Step::Configure(joining, Edit::Members(members.clone())),
+        ));
+        self.steps.push((Wait::For(Duration::ZERO), Step::Start(joining)));
+        for member in members.iter().copied().filter(|member| *member != joining) {
+            let soon = self.soon();
+            self.steps
+                .push((soon, Step::Configure(member, Edit::Members(members.clone()))));
+        }
+        let wait = self.wait();
+        self.steps.push((
+            Wait::For(self.group.interval),
+            Step::Configure(joining, Edit::Same),
+        ));
+        self.steps
+            .push((wait, Step::Configure(joining, Edit::MayBecomeActive(true))));
+    }
+
+    /// A node leaves: it stops as planned, and only then do the others forget it.
+    fn leave(&mut self, leaving: usize) {
+        self.push(Step::Stop(leaving, Shutdown::Planned));
+        self.presence[leaving] = Presence::Absent;
+        let members = self.members();
+        let mut wait = Wait::For(6 * self.group.interval);
+        for member in members.iter().copied() {
+            self.steps
+                .push((wait, Step::Configure(member, Edit::Members(members.clone()))));
+            wait = self.soon();
+        }
+    }
+
+    fn draw_network_trouble(&mut self) {
+        let count = self.hosts.len();
+        let step = match self.rng.below(6) {
+            0 | 1 => Step::Heal,
+            2 | 3 => Step::Partition((0..count).map(|_| u8::from(self.rng.chance(500))).collect()),
+            4 => {
+                let from = self.rng.index(count);
+                Step::CutOneWay(from, (from + 1 + self.rng.index(count - 1)) % count)
+            }
+            _ => Step::Damage(Damage {
+                lost: self.rng.pick(&[0, 50, 300, 900]),
+                corrupted: self.rng.pick(&[0, 0, 100]),
+            }),
+        };
+        let damaged = matches!(step, Step::Damage(_));
+        self.push(step);
+        if damaged && self.rng.chance(700) {
+            self.push(Step::Damage(Damage::default()));
+        }
+    }
+
+    fn draw_health(&mut self, node: usize) {
+        let step = match self.rng.below(5) {
+            0 => Step::Fault(node, Fault::ProbeFailed, true),
+            1 => Step::Fault(node, Fault::ProbeFailed, false),
+            2 => Step::Standing(node, Standing::Floor),
+            3 => Step::Standing(node, Standing::Base),
+            _ => Step::Standing(node, Standing::Weighted(self.draw_priority())),
+        };
+        self.push(step);
+    }
+
+    fn draw_priority(&mut self) -> Priority {
+        u8::try_from(16 + self.rng.below(238))
+            .ok()
+            .and_then(Priority::new)
+            .unwrap_or(Priority::DEFAULT)
+    }
+
+    fn draw_edit(&mut self) -> Edit {
+        let interval = self.group.interval;
+        match self.rng.below(8) {
+            1 => Edit::Announcement(Announcement {
+                repeat_after: self.rng.pick(&[Duration::ZERO, interval, 5 * interval]),
+                refresh_interval: self.rng.pick(&[Duration::ZERO, 2 * interval, 60 * interval]),
+            }),
+            2 | 3 => Edit::Priority(self.draw_priority()),
+            4 if self.group.version == Version::V3 => {
+                let factor = self.rng.pick(&[1, 2, 5]);
+                Edit::Interval(Interval::new(Version::V3, interval * factor).unwrap_or(Interval::DEFAULT))
+            }
+            5 => Edit::Preemption(draw_preemption(&mut self.rng, interval)),
+            6 => Edit::Lifetime(lifetime(interval, self.rng.pick(&[5, 25, 40]))),
+            7 => Edit::MayBecomeActive(self.rng.chance(700)),
+            _ => Edit::Same,
+        }
+    }
+
+    /// Everybody's list of addresses changes, one node after the other.
+    fn edit_addresses(&mut self) {
+        let addresses = self
+            .group
+            .addresses(u8::try_from(1 + self.rng.below(3)).unwrap_or(1));
+        for node in 0..self.hosts.len() {
+            let wait = if node == 0 { self.wait() } else { self.soon() };
+            self.steps
+                .push((wait, Step::Configure(node, Edit::Addresses(addresses.clone()))));
+        }
+    }
+
+    /// Ends all trouble, so that the scenario ends in a world that has to be whole.
+    fn repair(&mut self) {
+        self.push(Step::Damage(Damage::default()));
+        self.push(Step::Heal);
+        for node in 0..self.hosts.len() {
+            let mut steps = vec![Step::Fault(node, Fault::ProbeFailed, false)];
+            if !self.link_up[node] {
+                steps.push(Step::Link(node, true));
+            }
+            match self.presence[node] {
+                Presence::Frozen => steps.push(Step::Thaw(node)),
+                Presence::Dead if self.rng.chance(700) => steps.push(Step::Start(node)),
+                _ => {}
+            }
+            for step in steps {
+                let soon = self.soon();
+                self.steps.push((soon, step));
+            }
+        }
+    }
+}
