@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use holdfast_api::model::{Mode, NodeGroup};
 use holdfast_api::render::NodeFacts;
 
-use super::CheckArgs;
+use super::{CheckArgs, complain, say};
 use crate::report::words;
 use crate::source::{Offer, Refusal, Source};
 
@@ -21,11 +21,11 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     };
     match Source::new(&args.config, facts).load() {
         Ok(offer) => {
-            print!("{}", accepted(&offer, args.node.as_deref()));
+            say(&accepted(&offer, args.node.as_deref()));
             ExitCode::SUCCESS
         }
         Err(refusal) => {
-            eprint!("{}", refused(&refusal));
+            complain(&refused(&refusal));
             ExitCode::FAILURE
         }
     }

@@ -10,6 +10,7 @@ mod table;
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -191,14 +192,14 @@ pub fn main() -> ExitCode {
         Command::Check(args) => return check::check(&args),
         Command::LogLevel(args) => log_level(&args),
         Command::Version => {
-            println!("holdfast-agent {}", env!("CARGO_PKG_VERSION"));
+            say(&format!("holdfast-agent {}\n", env!("CARGO_PKG_VERSION")));
             Ok(())
         }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("holdfast-agent: {failure}");
+            complain(&format!("holdfast-agent: {failure}\n"));
             failure.code()
         }
     }
@@ -211,7 +212,7 @@ fn log_level(args: &LogLevelArgs) -> Result<(), Failure> {
     let path = socket_path(&args.run_dir.run_dir, Role::Running);
     match client::ask(&path, &request).map_err(anyhow::Error::from)? {
         Response::LogLevel { level } => {
-            println!("the running agent now logs at {level}");
+            say(&format!("the running agent now logs at {level}\n"));
             Ok(())
         }
         other => Err(anyhow::anyhow!("the agent answered something else: {other:?}").into()),
@@ -222,6 +223,16 @@ impl LabelArgs {
     fn to_map(&self) -> BTreeMap<String, String> {
         self.labels.iter().cloned().collect()
     }
+}
+
+/// Writes to standard output. Whoever reads it may have seen enough, which is no failure.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes to standard error, which may be closed.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn help_end(examples: &str) -> String {

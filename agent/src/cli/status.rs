@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
-use super::StatusArgs;
 use super::exit::Failure;
 use super::paint::Paint;
 use super::table;
+use super::{StatusArgs, say};
 use crate::report::client::{self, ClientError};
 use crate::report::protocol::{Request, Response, socket_path};
 use crate::status::{AgentStatus, Role};
@@ -30,7 +30,7 @@ pub enum Output {
 /// Asks the running agent and prints its answer.
 pub fn status(args: &StatusArgs) -> Result<(), Failure> {
     let status = ask(&args.run_dir.run_dir)?;
-    print!("{}", show(&status, args.output)?);
+    say(&show(&status, args.output)?);
     Ok(())
 }
 

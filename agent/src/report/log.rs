@@ -95,7 +95,9 @@ pub fn init(level: &Level, format: Format) -> LogControl {
     let (filter, handle) = reload::Layer::new(level.targets.clone());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_timer(Clock);
+        .with_timer(Clock)
+        // Whoever reads the log may go away; complaining about that on the same closed pipe would panic.
+        .log_internal_errors(false);
     let lines = if human {
         lines.with_ansi(terminal).with_target(false).boxed()
     } else {

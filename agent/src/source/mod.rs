@@ -20,7 +20,8 @@ use watch::{Interest, Watch};
 pub struct Source {
     path: PathBuf,
     facts: NodeFacts,
-    // What the last reading referred to; it changes what is to be run as much as the configuration does.
+    // What the last reading read: the configuration's files and the passwords, which count as much.
+    configured: BTreeSet<PathBuf>,
     passwords: BTreeSet<PathBuf>,
     watch: Option<Watch>,
 }
@@ -62,6 +63,7 @@ impl Source {
         Self {
             path: path.to_owned(),
             facts,
+            configured: BTreeSet::new(),
             passwords: BTreeSet::new(),
             watch: None,
         }
@@ -142,8 +144,16 @@ impl Source {
     fn interest(&self) -> Interest {
         // Events come with absolute paths.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let all = self.configured.iter().chain(&self.passwords);
+        let real = all.filter_map(|file| std::fs::canonicalize(file).ok());
+        // The file by the name it was given, and the one it is a link to.
+        let mut files: BTreeSet<PathBuf> = self
+            .passwords
+            .iter()
+            .map(|file| absolute(file))
+            .chain(real)
+            .collect();
         let path = absolute(&self.path);
-        let mut files: BTreeSet<PathBuf> = self.passwords.iter().map(|file| absolute(file)).collect();
         if path.is_dir() {
             return Interest {
                 folder: Some(path),
@@ -154,8 +164,9 @@ impl Source {
         Interest { folder: None, files }
     }
 
-    fn read(&self) -> Result<Vec<(PathBuf, String)>, Refusal> {
+    fn read(&mut self) -> Result<Vec<(PathBuf, String)>, Refusal> {
         let files = files::read(&self.path).map_err(|error| Refusal::of(error.to_string()))?;
+        self.configured = files.iter().map(|file| file.path.clone()).collect();
         Ok(files.into_iter().map(|file| (file.path, file.text)).collect())
     }
 

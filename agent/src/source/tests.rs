@@ -185,3 +185,23 @@ async fn a_change_is_noticed_under_a_path_that_is_relative() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_change_behind_a_link_is_noticed() {
+    let (place, elsewhere) = (Place::new(), Place::new());
+    elsewhere.write("groups", &group("a", 1, ""));
+    std::os::unix::fs::symlink(
+        elsewhere.folder.path().join("groups"),
+        place.folder.path().join("a.yaml"),
+    )
+    .unwrap();
+    let mut source = place.source();
+    source.load().unwrap();
+    source.watch().unwrap();
+    elsewhere.write("groups", &group("a", 2, ""));
+    assert!(
+        tokio::time::timeout(core::time::Duration::from_secs(10), source.changed())
+            .await
+            .is_ok()
+    );
+}

@@ -20,6 +20,9 @@ use crate::state_file::{self, Tracker, Writer};
 /// How long an engine that was told to end at once may take before the process ends without it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long the state file may delay a hand-over: as a rule there is nothing left to write.
+const LAST_WRITE: Duration = Duration::from_millis(20);
+
 /// An engine that has just been started.
 pub struct Started {
     lock: Lock,
@@ -91,6 +94,8 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
             Ok(())
         }
         End::Yielded(predecessor) => {
+            // What is still being written must not overwrite what the next agent writes; a disk that hangs waits alone.
+            let _ = tokio::time::timeout(LAST_WRITE, running.writer.finish()).await;
             let received = running.lock.hand_over(&predecessor).await;
             tracing::info!(
                 "handed {} over to an agent that stood by",
