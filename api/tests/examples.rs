@@ -1,10 +1,11 @@
 //! Every manifest in `examples/` is valid and renders to what its snapshot says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use holdfast_api::files::{self, Loaded};
-use holdfast_api::render::{NodeFacts, SecretSource};
+use holdfast_api::render::{self, NodeFacts, SecretSource};
+use holdfast_api::v1alpha1::VirtualIPGroup;
 use holdfast_api::yaml;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
@@ -35,10 +36,7 @@ fn load(example: &str, node: &str, labels: &[(&str, &str)]) -> Result<Loaded, St
     let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
     let facts = NodeFacts {
         name: node.to_owned(),
-        labels: labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect(),
+        labels: owned(labels),
     };
     let secrets = |source: &SecretSource| {
         assert_eq!(
@@ -48,6 +46,13 @@ fn load(example: &str, node: &str, labels: &[(&str, &str)]) -> Result<Loaded, St
         Ok(b"s3cret".to_vec())
     };
     files::load(&[(path, text)], &facts, &secrets).map_err(|problems| problems[0].to_string())
+}
+
+fn owned(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    labels
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -64,6 +69,31 @@ fn every_example_renders_to_its_snapshot_without_a_warning() {
             format!("{example}-on-{node}"),
             yaml::write(&loaded.rendered).unwrap()
         );
+    }
+}
+
+#[test]
+fn an_example_means_the_same_from_a_file_and_from_the_api_and_survives_being_written() {
+    for (example, node, labels) in CASES {
+        let text = std::fs::read_to_string(Path::new(EXAMPLES).join(example).with_extension("yaml")).unwrap();
+        let read = |value| serde_json::from_value::<VirtualIPGroup>(value).unwrap();
+        let groups: Vec<VirtualIPGroup> = yaml::read(&text)
+            .unwrap()
+            .into_iter()
+            .map(|document| read(document.value))
+            .collect();
+        let facts = NodeFacts {
+            name: node.to_owned(),
+            labels: owned(labels),
+        };
+        assert_eq!(
+            render::node_spec(&groups, &facts),
+            load(example, node, labels).unwrap().rendered,
+            "{example}"
+        );
+        for group in groups {
+            assert_eq!(read(serde_json::to_value(&group).unwrap()), group, "{example}");
+        }
     }
 }
 

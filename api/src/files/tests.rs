@@ -172,6 +172,49 @@ fn every_mistake_of_every_document_and_file_is_reported_in_order() {
 }
 
 #[test]
+fn one_mistake_is_said_once() {
+    let found = problems(&GROUP_A.replace("Multicast", "Unicast"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("a.yaml:8:3: spec.advertisement.peers: these are missing"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_is_not_yaml_is_refused_with_its_place() {
+    for (text, expected) in [
+        (
+            "spec: [1, 2\n",
+            "a.yaml:1:7: unclosed bracket '[': close it, or put a text that begins with it in quotes",
+        ),
+        (
+            "spec:\n\tx: 1\n",
+            "a.yaml:2:2: tabs disallowed within this context (block indentation): indent with spaces",
+        ),
+        (
+            "a: b: c\n",
+            "a.yaml:1:5: mapping values are not allowed in this context: write one `name: value` a line, and values with `: ` in them in quotes",
+        ),
+        (
+            "a: *nowhere\n",
+            "a.yaml:1:4: `*` refers to an anchor (`&`) that is not written above: put a text that begins with `*` in quotes",
+        ),
+        (
+            "a: 'open\n",
+            "a.yaml:2:1: invalid indentation in multiline quoted scalar",
+        ),
+        (
+            "a: 1\na: 2\n",
+            "a.yaml:2:1: `a` is written twice in the same mapping: keep one of them",
+        ),
+        ("x: .inf\n", "a.yaml:1:4: value `.inf` is not a finite number"),
+    ] {
+        assert_eq!(problems(text), [expected], "{text:?}");
+    }
+}
+
+#[test]
 fn two_groups_of_one_name_are_refused_with_both_places() {
     let files = [
         ("a.yaml".into(), GROUP_A.to_owned()),
@@ -213,7 +256,8 @@ fn one_virtual_router_id_serves_on_two_interfaces_and_in_two_families() {
     let other = GROUP_A
         .replace("name: a", "name: b")
         .replace("192.0.2.100/24", "fe80::100/64");
-    assert!(load_text(&format!("{GROUP_A}---\n{other}")).is_ok());
+    let eth0 = "  interface: eth0\n";
+    assert!(load_text(&format!("{GROUP_A}{eth0}---\n{other}{eth0}")).is_ok());
     let (first, second) = (
         format!("{GROUP_A}  interface: eth0\n"),
         GROUP_A.replace("name: a", "name: b"),

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Finding, election_family, networks};
-use crate::v1alpha1::{Family, VirtualIPGroup};
+use crate::v1alpha1::{Family, NodeGroup, VirtualIPGroup};
 
 /// What the kernel takes as the name of an interface or a label, without the closing zero (IFNAMSIZ).
 const NAME_BYTES: usize = 15;
@@ -127,6 +127,20 @@ pub(super) fn interface(group: &VirtualIPGroup) -> Vec<Finding> {
     all.filter(|(_, name)| is_within_schema(name) && !is_interface_name(name))
         .map(|(path, name)| Finding::at(path).value(name))
         .collect()
+}
+
+pub(super) fn interface_of_link_local(group: &NodeGroup) -> Vec<Finding> {
+    let addresses = group
+        .addresses
+        .iter()
+        .filter_map(|address| address.address.parse::<IpNet>().ok());
+    let mut elected = addresses.filter(|network| Family::of(network.addr()) == group.advertisement.family);
+    let nowhere = elected.all(|network| matches!(network.addr(), IpAddr::V6(a) if a.is_unicast_link_local()));
+    if nowhere && group.interface.is_none() {
+        vec![Finding::at("spec.interface")]
+    } else {
+        Vec::new()
+    }
 }
 
 pub(super) fn link_local_first(group: &VirtualIPGroup) -> Vec<Finding> {

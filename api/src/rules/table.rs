@@ -76,6 +76,12 @@ pub const TABLE: &[Rule] = &[
         "`{value}` cannot name an interface: write at most 15 bytes without spaces and slashes, as `ip link` shows it",
         Check::Group(addresses::interface),
     ),
+    rule(
+        "interface-link-local",
+        "spec.interface",
+        "this is missing: a link-local address is at home on every interface, so write the one it is meant for",
+        Check::Node(addresses::interface_of_link_local),
+    ),
     in_files(rule(
         "vrid",
         "spec.virtualRouterID",

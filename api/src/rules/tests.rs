@@ -156,6 +156,11 @@ fn broken() -> Vec<(&'static str, Value, &'static str)> {
             "spec.nodeOverrides[0].interface: `..` cannot name an interface: write at most 15 bytes without spaces and slashes, as `ip link` shows it",
         ),
         (
+            "interface-link-local",
+            addresses(&["fe80::1/64", "10.0.0.100/24"]),
+            "spec.interface: this is missing: a link-local address is at home on every interface, so write the one it is meant for",
+        ),
+        (
             "vrid",
             spec(&json!({ "virtualRouterID": null })),
             "spec.virtualRouterID: this is missing: in a file, write a number from 1 to 255 that no other virtual router on the link uses",

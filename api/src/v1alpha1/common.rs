@@ -220,7 +220,7 @@ pub struct Probe {
     pub on_failure: FailureAction,
 }
 
-/// The probes that need no further words.
+/// A probe that needs no further words: `KubeAPIServer`, the API server on this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum ProbePreset {
     /// The API server on this node.

@@ -92,7 +92,8 @@ pub struct VirtualIPGroupSpec {
     /// How long after its agent's start a node stays out of the election.
     #[serde(default)]
     pub startup_delay: GatewayDuration,
-    /// What is watched on each node: a node whose service fails hands over.
+    /// What is watched on each node: a node whose service fails hands over. Not built yet: a node on its own refuses
+    /// groups with probes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
