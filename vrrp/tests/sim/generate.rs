@@ -2,14 +2,11 @@
 
 use core::time::Duration;
 
-use holdfast_vrrp::{
-    Announcement, Authentication, Checksum, Family, Fault, Interval, Preemption, Priority, Shutdown,
-    Standing, Version,
-};
+use holdfast_vrrp::{Announcement, Fault, Interval, Priority, Shutdown, Standing, Version};
 
-use crate::clock::Clock;
-use crate::invariants::Bounds;
-use crate::network::{Damage, Quality};
+use crate::bounds::Bounds;
+use crate::draw;
+use crate::network::Damage;
 use crate::rng::Rng;
 use crate::scenario::{Edit, Group, Member, Scenario, Setup, Step};
 
@@ -42,13 +39,13 @@ struct Generator {
 /// The scenario of `seed`.
 pub fn scenario(seed: u64) -> Scenario {
     let mut rng = Rng::new(seed, 0);
-    let group = draw_group(&mut rng);
+    let group = draw::group(&mut rng);
     let count = 2 + rng.index(4);
     let mut hosts: Vec<u8> = (1..=10).collect();
     let hosts: Vec<u8> = (0..count)
         .map(|_| hosts.swap_remove(rng.index(hosts.len())))
         .collect();
-    let setup = draw_setup(&mut rng, &group, &hosts);
+    let setup = draw::setup(&mut rng, &group, &hosts);
     let presence = |member: &Member| {
         if member.present {
             Presence::Running
@@ -94,125 +91,6 @@ fn finish(setup: Setup, drawn: Vec<(Wait, Step)>) -> Scenario {
     scenario
 }
 
-fn draw_group(rng: &mut Rng) -> Group {
-    let version = if rng.chance(250) { Version::V2 } else { Version::V3 };
-    let family = if version == Version::V3 && rng.chance(400) {
-        Family::V6
-    } else {
-        Family::V4
-    };
-    let millis = match version {
-        Version::V2 => rng.pick(&[1000, 1000, 2000]),
-        Version::V3 => rng.pick(&[10, 10, 100, 100, 1000, 250, 4000]),
-    };
-    Group {
-        version,
-        family,
-        unicast: rng.chance(500),
-        interval: Duration::from_millis(millis),
-    }
-}
-
-fn draw_setup(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Setup {
-    let interval = group.interval;
-    let max_delay = rng.between(interval / 100, interval / 4);
-    let min_delay = rng.between(Duration::ZERO, max_delay);
-    let members = draw_members(rng, group, hosts);
-    let lifetime = members.first().map_or(interval, |member| member.config.lifetime);
-    Setup {
-        quality: Quality {
-            min_delay,
-            max_delay,
-            duplicated: rng.pick(&[0, 0, 20, 200]),
-        },
-        lateness: rng.between(Duration::ZERO, interval / 20),
-        kernel_latency: rng.between(Duration::ZERO, (interval / 4).min(Duration::from_millis(100))),
-        expiry_fuzz: rng.between(Duration::ZERO, lifetime / 10),
-        members,
-    }
-}
-
-fn draw_members(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Vec<Member> {
-    let interval = group.interval;
-    let present: Vec<bool> = hosts
-        .iter()
-        .enumerate()
-        .map(|(index, _)| index == 0 || rng.chance(800))
-        .collect();
-    let members: Vec<u8> = hosts
-        .iter()
-        .zip(&present)
-        .filter(|(_, present)| **present)
-        .map(|(host, _)| *host)
-        .collect();
-    let alike = rng.chance(200);
-    let owner = if rng.chance(150) {
-        Some(rng.index(hosts.len()))
-    } else {
-        None
-    };
-    let low = u8::try_from(16 + rng.below(200)).unwrap_or(100);
-    let drift_ppm = rng.pick(&[0, 200, 200, 10_000]);
-    let lifetime = lifetime(interval, rng.pick(&[5, 8, 8, 30]));
-    let addresses = u8::try_from(1 + rng.below(3)).unwrap_or(1);
-    let password = group.version == Version::V2 && rng.chance(300);
-    let preemption = draw_preemption(rng, interval);
-    let mixed = rng.chance(300);
-    let startup_delay = rng.pick(&[Duration::ZERO, Duration::ZERO, interval / 2, 3 * interval]);
-    let checksum = if rng.chance(200) {
-        Checksum::WithoutPseudoHeader
-    } else {
-        Checksum::WithPseudoHeader
-    };
-    let mut drawn = Vec::new();
-    for (index, host) in hosts.iter().enumerate() {
-        let priority = if alike {
-            low
-        } else {
-            low + u8::try_from(rng.below(38)).unwrap_or(0)
-        };
-        let priority = if owner == Some(index) { 255 } else { priority };
-        let mut config = group.config(*host, priority, &members);
-        config.preemption = if mixed {
-            draw_preemption(rng, interval)
-        } else {
-            preemption
-        };
-        config.lifetime = lifetime;
-        config.addresses = group.addresses(addresses);
-        config.startup_delay = startup_delay;
-        config.checksum = checksum;
-        if password {
-            config.authentication = Authentication::Password(*b"holdfast");
-        }
-        let origin = Duration::from_millis(rng.below(10_000_000));
-        let drift =
-            i32::try_from(rng.below(2 * drift_ppm + 1)).unwrap_or(0) - i32::try_from(drift_ppm).unwrap_or(0);
-        drawn.push(Member {
-            clock: Clock {
-                origin,
-                drift_ppm: drift,
-            },
-            config,
-            present: present[index],
-        });
-    }
-    drawn
-}
-
-fn draw_preemption(rng: &mut Rng, interval: Duration) -> Preemption {
-    match rng.below(5) {
-        0..=2 => Preemption::Immediate,
-        3 => Preemption::Delayed(rng.between(Duration::ZERO, 8 * interval)),
-        _ => Preemption::Never,
-    }
-}
-
-/// So many intervals, but no lifetime that a router would not take seriously.
-fn lifetime(interval: Duration, intervals: u32) -> Duration {
-    (interval * intervals).max(Duration::from_secs(1))
-}
-
 impl Generator {
     fn wait(&mut self) -> Wait {
         let interval = self.group.interval;
@@ -220,7 +98,7 @@ impl Generator {
             0..=3 => Wait::UntilSettled,
             4..=6 => Wait::For(self.rng.between(Duration::ZERO, 6 * interval)),
             7 | 8 => Wait::For(self.rng.between(Duration::ZERO, interval)),
-            _ => Wait::For(self.rng.between(Duration::ZERO, 2 * lifetime(interval, 8))),
+            _ => Wait::For(self.rng.between(Duration::ZERO, 2 * draw::lifetime(interval, 8))),
         }
     }
 
@@ -397,8 +275,8 @@ impl Generator {
                 let factor = self.rng.pick(&[1, 2, 5]);
                 Edit::Interval(Interval::new(Version::V3, interval * factor).unwrap_or(Interval::DEFAULT))
             }
-            5 => Edit::Preemption(draw_preemption(&mut self.rng, interval)),
-            6 => Edit::Lifetime(lifetime(interval, self.rng.pick(&[5, 25, 40]))),
+            5 => Edit::Preemption(draw::preemption(&mut self.rng, interval)),
+            6 => Edit::Lifetime(draw::lifetime(interval, self.rng.pick(&[5, 25, 40]))),
             7 => Edit::MayBecomeActive(self.rng.chance(700)),
             _ => Edit::Same,
         }

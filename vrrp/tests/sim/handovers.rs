@@ -51,7 +51,7 @@ fn a_planned_stop_leaves_no_hole_even_if_every_resignation_is_lost() {
     let group = group(100);
     let mut script = Script::new(&group, &[200, 100], NO_CHANGE);
     script.settle();
-    // Cut off so that the checker does not expect anything either: this is beyond what is promised, yet it holds.
+    // The event just before keeps the checker from asking for a takeover in the time that one lost resignation costs.
     script
         .then(&Step::DeleteAddress(1))
         .then(&Step::LoseResignations(0, 2))
