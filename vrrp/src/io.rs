@@ -82,21 +82,18 @@ pub enum Fault {
     BindFailed = 3,
     /// A probe with `onFailure: Fault` fails.
     ProbeFailed = 4,
-    /// Another router on the link owns the same address as this one (two routers with priority 255).
-    DuplicateOwner = 5,
     /// Another group on this node uses the same identifier in the same family on the same interface.
-    IdentifierInUse = 6,
+    IdentifierInUse = 5,
 }
 
 impl Fault {
     /// Every fault, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::InterfaceMissing,
         Self::LinkDown,
         Self::NoSourceAddress,
         Self::BindFailed,
         Self::ProbeFailed,
-        Self::DuplicateOwner,
         Self::IdentifierInUse,
     ];
 
@@ -108,7 +105,6 @@ impl Fault {
             Self::NoSourceAddress => "NoSourceAddress",
             Self::BindFailed => "BindFailed",
             Self::ProbeFailed => "ProbeFailed",
-            Self::DuplicateOwner => "DuplicateOwner",
             Self::IdentifierInUse => "IdentifierInUse",
         }
     }
