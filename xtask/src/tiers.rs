@@ -191,15 +191,18 @@ fn documentation(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 }
 
 fn unit_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let arguments = [
-        "test",
-        "--locked",
-        "--no-fail-fast",
+    // The test binaries of lab and e2e need namespaces: they are the lab tier.
+    let mut all = cargo_test(workspace);
+    all.args([
         "--workspace",
         "--exclude",
         "holdfast-e2e",
-    ];
-    process::run_tests(&mut workspace.cargo(&arguments), tally)
+        "--exclude",
+        "holdfast-lab",
+    ]);
+    let mut lab = cargo_test(workspace);
+    lab.args(["-p", "holdfast-lab", "--lib", "--bins"]);
+    process::run_tests(&mut all, tally).and(process::run_tests(&mut lab, tally))
 }
 
 fn build_for_lab(workspace: &Workspace, _: &mut Tally) -> Result<()> {
