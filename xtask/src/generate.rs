@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::deps;
 use crate::workspace::Workspace;
+use crate::{deps, process};
 
 /// A part of a Markdown file that is written by a program, between two comments that name it.
 struct Section {
@@ -33,6 +33,18 @@ const SECTIONS: &[Section] = &[
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
+    // The API's own files are written by its crate, so that this tool builds without it.
+    let mut api = workspace.cargo(&[
+        "run",
+        "--quiet",
+        "-p",
+        "holdfast-api",
+        "--example",
+        "generate",
+        "--",
+    ]);
+    process::run(api.args(check.then_some("--check")))?;
+
     let mut stale = Vec::new();
     for section in SECTIONS {
         let path = workspace.root().join(section.file);
