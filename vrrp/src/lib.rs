@@ -15,8 +15,8 @@ pub use config::{
     Announcement, Authentication, Change, Checksum, Config, Peer, Preemption, Transport, VirtualAddress,
 };
 pub use io::{
-    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Notice, Reason, Received, Shutdown, Snapshot,
-    Standing, State, Transition,
+    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Notice, Reason, Received,
+    Shutdown, Snapshot, Standing, State, Transition,
 };
 pub use router::{Resume, TRANSITIONS, VirtualRouter};
 pub use time::Instant;

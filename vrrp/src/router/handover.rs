@@ -62,9 +62,7 @@ impl VirtualRouter {
 
     /// Takes note that another router advertises.
     pub(super) fn on_successor(&mut self, now: Instant) {
-        if let Some(release) = &mut self.release
-            && !release.successor_heard
-        {
+        if let Some(release) = &mut self.release {
             release.successor_heard = true;
             self.timers.clear(&[Timer::ResignAgain]);
             self.timers.set_earlier(Timer::ReleaseEnd, now + SUCCESSOR_GRACE);
@@ -80,10 +78,8 @@ impl VirtualRouter {
 
     /// No successor has been heard: the first word may have been lost. Said once more only, because each time postpones
     /// what the Backups wait for.
-    pub(super) fn on_resign_again(&mut self, out: &mut Vec<Action>) {
-        if self.release.is_some_and(|release| !release.successor_heard) {
-            self.say_leaving(out);
-        }
+    pub(super) fn on_resign_again(&self, out: &mut Vec<Action>) {
+        self.say_leaving(out);
     }
 
     /// Lets the addresses go and does what was to follow.

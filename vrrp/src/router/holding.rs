@@ -47,7 +47,8 @@ pub(super) struct Hold {
 enum Binding {
     /// Nothing is held.
     None,
-    /// The answer to the last `Action::Bind` is awaited.
+    /// Not all addresses are known to be on the node: the answer to the last `Action::Bind` is awaited, or one was
+    /// removed and may not be put back yet.
     Pending,
     /// All addresses are on the node.
     Bound,
@@ -160,6 +161,7 @@ impl VirtualRouter {
                 if self.hold.put_backs.take(now) {
                     self.bind_again(out);
                 } else {
+                    self.hold.binding = Binding::Pending;
                     self.timers
                         .set_earlier(Timer::BindRetry, self.hold.put_backs.next());
                 }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::VirtualRouter;
 use crate::config::{Authentication, Config, Transport};
 use crate::io::{DropReason, Received};
-use crate::types::{Family, Interval, Version};
+use crate::types::{Interval, Version};
 use crate::wire::vrrp;
 
 /// What a believed advertisement says.
@@ -45,9 +45,6 @@ impl VirtualRouter {
             received.source,
             received.destination,
         )?;
-        if Family::of(received.source) != config.family {
-            return Err(DropReason::WrongDestination);
-        }
         if packet.virtual_router_id != config.virtual_router_id {
             return Err(DropReason::OtherVirtualRouter {
                 theirs: packet.virtual_router_id.get(),

@@ -89,6 +89,27 @@ fn backup_discards_a_lower_priority_and_takes_over_when_the_down_timer_fires() {
 }
 
 #[test]
+fn a_worse_router_that_was_heard_before_a_better_one_is_not_the_reason() {
+    let mut solo = Solo::backup(config(100));
+    solo.hear(HIGHER, 99);
+    solo.hear(LOWER, 100);
+    let log = solo.pass(4 * SECOND);
+    assert_eq!(first_transition(&log).unwrap().1.reason, Reason::ActiveSilent);
+}
+
+#[test]
+fn a_discarded_advertisement_does_not_hide_the_better_router_that_is_followed() {
+    let mut solo = Solo::backup(config(100));
+    solo.hear(LOWER, 150);
+    solo.hear(HIGHER, 50);
+    assert_eq!(solo.snapshot().active_peer, Some(LOWER));
+    solo.hear(LOWER, 80);
+    assert_eq!(solo.snapshot().active_peer, Some(LOWER));
+    solo.hear(HIGHER, 90);
+    assert_eq!(solo.snapshot().active_peer, Some(HIGHER));
+}
+
+#[test]
 fn a_discarded_advertisement_does_not_teach_an_interval() {
     let mut solo = Solo::backup(config(100));
     let mut theirs = config(50);
@@ -225,6 +246,17 @@ fn delayed_preemption_starts_again_when_the_router_was_in_doubt_itself() {
         transitions(&solo.timeout()),
         [(State::Backup, State::Active, Reason::Preempted)]
     );
+}
+
+#[test]
+fn delayed_preemption_gives_way_to_skew_time_when_the_worse_router_resigns() {
+    let mut start = config(100);
+    start.preemption = Preemption::Delayed(SECOND);
+    let mut solo = Solo::backup(start);
+    solo.hear(HIGHER, 50);
+    solo.pass(millis(900));
+    solo.hear(HIGHER, 0);
+    assert_eq!(solo.wakes_in(), skew(100));
 }
 
 #[test]

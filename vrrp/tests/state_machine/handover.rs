@@ -52,6 +52,16 @@ fn a_planned_stop_without_successor_repeats_itself_once_and_ends_after_four_inte
 }
 
 #[test]
+fn a_planned_stop_ends_after_four_intervals_even_if_the_successor_is_late() {
+    let mut solo = Solo::active(config(100));
+    solo.shut_down(Shutdown::Planned);
+    solo.pass(millis(3900));
+    solo.hear(LOWER, 50);
+    assert_eq!(solo.wakes_in(), millis(100));
+    assert_eq!(solo.timeout(), [unbind(&[VIP])]);
+}
+
+#[test]
 fn priority_zero_is_not_repeated_once_a_successor_is_heard() {
     let mut start = config(100);
     start.interval = interval(millis(100));

@@ -106,10 +106,43 @@ fn a_successful_bind_makes_earlier_failures_forgotten() {
         solo.removed(VIP);
         solo.failed();
         solo.pass(millis(100));
-        solo.bound();
-        solo.pass(SECOND);
+        assert_eq!(solo.bound(), [BURST]);
+        solo.pass(10 * SECOND);
     }
     assert_eq!(solo.state(), State::Active);
+}
+
+#[test]
+fn a_successful_bind_makes_earlier_absences_forgotten() {
+    let mut solo = Solo::active(config(100));
+    for _ in 0..3 {
+        solo.removed(VIP);
+        for _ in 0..4 {
+            solo.failed();
+            solo.pass(millis(800));
+        }
+        solo.failed();
+        assert_eq!(solo.state(), State::Fault);
+        assert_eq!(solo.wakes_in(), 10 * SECOND);
+        while solo.state() != State::Active {
+            solo.timeout();
+        }
+        solo.bound();
+    }
+}
+
+#[test]
+fn an_address_that_may_not_be_put_back_yet_is_not_announced() {
+    let mut solo = Solo::active(config(100));
+    for _ in 0..3 {
+        assert_eq!(solo.removed(VIP), [bind(&[VIP])]);
+        solo.bound();
+    }
+    assert_eq!(solo.removed(VIP), []);
+    assert!(!solo.hear(LOWER, 50).contains(&BURST));
+    let log = solo.pass(SECOND);
+    assert_eq!(times_of(&log, &bind(&[VIP])), [SECOND]);
+    assert_eq!(solo.bound(), [BURST]);
 }
 
 #[test]

@@ -308,6 +308,19 @@ fn a_backup_becomes_another_virtual_router_at_once() {
 }
 
 #[test]
+fn another_virtual_router_may_try_to_bind_at_once() {
+    let mut solo = Solo::active(config(100));
+    solo.removed(VIP);
+    while solo.state() == State::Active {
+        solo.failed();
+        solo.pass(millis(800));
+    }
+    assert_eq!(solo.state(), State::Fault);
+    solo.configure(|config| config.virtual_router_id = VirtualRouterId::new(7).unwrap());
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
 fn an_edit_before_the_start_applies_to_the_start() {
     let mut solo = Solo::new(config(100));
     assert_eq!(

@@ -169,6 +169,16 @@ fn a_fault_ends_the_resumption() {
 }
 
 #[test]
+fn an_answer_that_waited_during_a_gap_is_not_taken_for_the_next_one() {
+    let mut solo = Solo::resumed(config(255), 30 * SECOND, false);
+    solo.now = solo.now + 60 * SECOND;
+    let out = solo.bound();
+    assert_eq!(out[..3], [unbind(&[VIP]), send(255), bind(&[VIP])]);
+    assert!(!out.contains(&BURST), "{out:?}");
+    assert_eq!(solo.bound(), [BURST]);
+}
+
+#[test]
 fn a_process_that_slept_through_the_listening_does_not_resume() {
     let mut solo = Solo::resumed(config(100), 30 * SECOND, false);
     solo.now = solo.now + 17 * SECOND;
