@@ -1,8 +1,14 @@
 //! The node agent: [`source`] says what to do, [`engine`] does it with [`socket`] and [`netlink`], [`report`] tells
 //! what happened. One direction: source → engine → kernel, and events → report.
 
+pub mod cli;
 pub mod clock;
 pub mod engine;
+pub mod lock;
 pub mod netlink;
+pub mod report;
 pub mod socket;
+pub mod source;
+pub mod state_file;
 pub mod status;
+mod sys;

@@ -1,2 +1,7 @@
-//! Placeholder while the workspace is set up.
-fn main() {}
+//! The `holdfast-agent` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    holdfast_agent::cli::main()
+}

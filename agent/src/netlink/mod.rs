@@ -1,12 +1,31 @@
 //! The kernel's links and addresses: a thread that acts on the engine's requests and tells it what changed.
 //!
 //! The thread may wait for the kernel's RTNL lock; the engine never does. Requests carry tickets, answers repeat them.
+//!
+//! How a virtual address lies on its interface (`change` builds it, `plan` orders it):
+//! - as a host prefix, marked with [`PROTOCOL_MARK`], deprecated, so that nobody prefers it as a source, and with a
+//!   finite lifetime, so that it goes when its agent does;
+//! - for IPv4, as the secondary of a *companion*, a second address `<node's> peer <virtual>/32` with the same lifetime.
+//!   Only so the kernel itself gives the local route of the virtual address the node's address as its source, and
+//!   itself takes that route away in the end. A route replaced by hand stays when the address expires.
+
+mod change;
+mod channel;
+mod parse;
+mod plan;
+mod socket;
+mod table;
+mod thread;
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use holdfast_vrrp::Instant;
+
+pub use change::PROTOCOL_MARK;
+pub use channel::{MessageReceiver, MessageSender, channel};
+pub use thread::spawn;
 
 /// What the engine asks for.
 #[derive(Clone, Debug)]

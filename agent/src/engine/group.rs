@@ -1,0 +1,208 @@
+//! One group as the engine runs it: its virtual router, what it holds, and what it has counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdfast_api::model::{Mode, NodeGroup};
+use holdfast_vrrp::wire::ethernet::MacAddress;
+use holdfast_vrrp::{
+    Announcement, Config, DropReason, Instant, Transport, VirtualAddress, VirtualRouter, active_down_interval,
+};
+
+use super::announcer::Announced;
+use super::facts::Facts;
+use super::lifetime::lifetime;
+use super::notices::Notices;
+use super::resolve::{Resolved, bound_prefix_length};
+use crate::netlink::Binding;
+use crate::status::Counters;
+
+/// A running group.
+#[derive(Debug)]
+pub struct Group {
+    /// What it is to be.
+    pub spec: NodeGroup,
+    /// What that means on this node now.
+    pub resolved: Resolved,
+    /// The protocol.
+    pub router: VirtualRouter,
+    /// What was asked to be bound and not to be taken away since.
+    pub held: Held,
+    /// The [`crate::netlink::Request::Bind`] whose answer the router waits for.
+    pub bind_ticket: Option<u64>,
+    /// Whether the router has been told its health, and so has started.
+    pub started: bool,
+    /// The router is stopping; afterwards the group is this, or gone.
+    pub retiring: Option<Successor>,
+    /// What was counted.
+    pub counters: Counters,
+    /// Packets dropped, by the reason's label.
+    pub drops: BTreeMap<&'static str, u64>,
+    /// What does not fit together on the wire.
+    pub notices: Notices,
+    /// The kernel's last refusal to bind, until binding succeeds.
+    pub bind_error: Option<String>,
+}
+
+/// What a group that is being stopped becomes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Successor {
+    /// Nothing: it was withdrawn.
+    Nobody,
+    /// The same name as another virtual router.
+    Group(Box<NodeGroup>),
+}
+
+/// The addresses of a group that are on their interfaces, or on their way there.
+#[derive(Debug, Default)]
+pub struct Held {
+    bindings: BTreeMap<VirtualAddress, Binding>,
+    /// The same for renewal, shared with the netlink thread; made anew when the set changes, not at each renewal.
+    renewal: Arc<[Binding]>,
+    /// The same for announcing.
+    announced: Vec<Announced>,
+    /// When they expire if nothing renews them.
+    expires: Instant,
+}
+
+impl Held {
+    /// Adds `bindings` and gives all that is held life until `expires`.
+    pub fn add(&mut self, bindings: impl IntoIterator<Item = (VirtualAddress, Binding)>, expires: Instant, facts: &Facts) {
+        self.bindings.extend(bindings);
+        self.expires = expires;
+        self.refresh(facts);
+    }
+
+    /// Removes addresses and returns how they were bound.
+    pub fn remove(&mut self, addresses: &[VirtualAddress], facts: &Facts) -> Arc<[Binding]> {
+        let removed = addresses.iter().filter_map(|address| self.bindings.remove(address)).collect();
+        self.refresh(facts);
+        removed
+    }
+
+    /// All that is held, for renewal until `expires`; and until when that may be carried out.
+    pub fn renew(&mut self, expires: Instant) -> (Arc<[Binding]>, Instant) {
+        let not_after = core::mem::replace(&mut self.expires, expires);
+        (self.renewal.clone(), not_after)
+    }
+
+    /// Takes over how addresses are bound now (another preferred source, say); what changed, to be bound again.
+    pub fn update(&mut self, resolved: &Resolved, facts: &Facts) -> Arc<[Binding]> {
+        let mut changed = Vec::new();
+        for (address, binding) in &mut self.bindings {
+            if let Some(now) = resolved.bindings.get(&address.address)
+                && now.interface == binding.interface
+                && now.prefix_length == binding.prefix_length
+                && now != binding
+            {
+                *binding = now.clone();
+                changed.push(now.clone());
+            }
+        }
+        self.refresh(facts);
+        changed.into()
+    }
+
+    /// How the addresses are bound.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.values()
+    }
+
+    /// The addresses as they are announced. None of an interface without a link-layer address.
+    pub fn announced(&self) -> &[Announced] {
+        &self.announced
+    }
+
+    /// Makes the derived lists anew; also to be called when an interface's link-layer address changed.
+    pub fn refresh(&mut self, facts: &Facts) {
+        self.renewal = self.bindings.values().cloned().collect();
+        self.announced = self
+            .bindings
+            .values()
+            .filter_map(|binding| {
+                let mac = facts.link(binding.interface)?.mac?;
+                Some(Announced { interface: binding.interface, mac: MacAddress(mac), address: binding.address })
+            })
+            .collect();
+    }
+}
+
+impl Group {
+    /// A group with that router, which holds nothing yet.
+    pub fn new(spec: NodeGroup, resolved: Resolved, router: VirtualRouter) -> Self {
+        Self {
+            spec,
+            resolved,
+            router,
+            held: Held::default(),
+            bind_ticket: None,
+            started: false,
+            retiring: None,
+            counters: Counters::default(),
+            drops: BTreeMap::new(),
+            notices: Notices::default(),
+            bind_error: None,
+        }
+    }
+
+    /// How the given addresses are bound here. Those whose interface is missing are left out.
+    pub fn bindings_of(&self, addresses: &[VirtualAddress]) -> Vec<(VirtualAddress, Binding)> {
+        let bindings = &self.resolved.bindings;
+        addresses.iter().filter_map(|a| Some((a.clone(), bindings.get(&a.address)?.clone()))).collect()
+    }
+
+    /// Counts a dropped packet.
+    pub fn count_drop(&mut self, reason: &DropReason) {
+        *self.drops.entry(reason.label()).or_default() += 1;
+    }
+
+    /// The name that the configuration gives to a peer's address.
+    pub fn peer_name(&self, address: core::net::IpAddr) -> Option<&str> {
+        match &self.spec.advertisement.mode {
+            Mode::Unicast(peers) => {
+                peers.iter().find(|named| named.peer.address == address).map(|named| named.name.as_str())
+            }
+            Mode::Multicast(_) => None,
+        }
+    }
+}
+
+/// The protocol's configuration for a group on a node with `addresses_in_all` virtual addresses.
+pub fn config(spec: &NodeGroup, resolved: &Resolved, addresses_in_all: usize) -> Config {
+    let advertisement = &spec.advertisement;
+    let down = active_down_interval(advertisement.version, spec.priority, advertisement.interval);
+    Config {
+        virtual_router_id: spec.virtual_router_id,
+        version: advertisement.version,
+        family: spec.family,
+        priority: spec.priority,
+        interval: advertisement.interval,
+        source: resolved.source,
+        transport: match &advertisement.mode {
+            Mode::Multicast(group) => Transport::Multicast(*group),
+            Mode::Unicast(peers) => Transport::Unicast(peers.iter().map(|named| named.peer.clone()).collect()),
+        },
+        addresses: spec.addresses.iter().map(virtual_address).collect(),
+        preemption: spec.preemption,
+        authentication: spec.authentication,
+        checksum: advertisement.checksum,
+        // A virtual address that answers nothing but ARP is of no use to anybody's service (RFC 9568 §6.1 Accept_Mode).
+        accept: true,
+        startup_delay: spec.startup_delay,
+        lifetime: lifetime(down, addresses_in_all),
+        announcement: Announcement {
+            repeat_after: spec.announcement.repeat_after,
+            refresh_interval: spec.announcement.refresh_interval,
+        },
+        may_become_active: spec.may_become_active,
+    }
+}
+
+fn virtual_address(address: &holdfast_api::model::Address) -> VirtualAddress {
+    VirtualAddress {
+        address: address.address,
+        prefix_length: bound_prefix_length(address),
+        interface: address.interface.as_deref().map(Into::into),
+        label: address.label.as_deref().map(Into::into),
+    }
+}

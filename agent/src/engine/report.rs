@@ -1,0 +1,106 @@
+//! What the engine says about its groups: status for those who ask, sentences for the log.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use holdfast_vrrp::{Instant, Reason, Transition};
+use jiff::{SignedDuration, Timestamp};
+
+use super::group::Group;
+use crate::status::{FaultStatus, GroupStatus, TransitionStatus};
+
+/// The calendar's time of an instant of the engine's clock, judged by both clocks now: a wall clock that was set in
+/// between moves what is shown, and nothing else.
+pub fn wall(now: Instant, wall_now: Timestamp, then: Instant) -> Timestamp {
+    let ago = SignedDuration::try_from(now.saturating_duration_since(then)).unwrap_or(SignedDuration::ZERO);
+    wall_now.checked_sub(ago).unwrap_or(wall_now)
+}
+
+/// A group's status.
+pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupStatus {
+    let spec = &group.spec;
+    let snapshot = group.router.snapshot();
+    let wall = |then| wall(now, wall_now, then);
+    let last_transition = snapshot.last_transition.map(|(at, transition)| transition_status(wall(at), &transition));
+    let sentence_of = |fault| group.resolved.faults.iter().find(|(found, _)| *found == fault).map(|(_, s)| s.clone());
+    GroupStatus {
+        name: spec.name.clone(),
+        virtual_router_id: spec.virtual_router_id.get(),
+        version: spec.advertisement.version.to_string(),
+        family: spec.family.to_string(),
+        interface: group.resolved.interface.as_ref().map(|link| link.name.clone()).or_else(|| spec.interface.clone()),
+        source_address: group.resolved.source,
+        addresses: spec.addresses.iter().map(|a| format!("{}/{}", a.address, a.prefix_length)).collect(),
+        state: snapshot.state.to_string(),
+        since: Some(wall(snapshot.since)),
+        reason: last_transition.as_ref().map_or_else(|| "Starting".to_owned(), |last| last.reason.clone()),
+        faults: snapshot
+            .faults
+            .iter()
+            .map(|fault| FaultStatus {
+                reason: fault.reason().to_owned(),
+                message: sentence_of(fault)
+                    .or_else(|| group.bind_error.clone())
+                    .unwrap_or_else(|| "see the log of this node's agent".to_owned()),
+            })
+            .collect(),
+        effective_priority: snapshot.priority.get(),
+        priority_explained: format!("{} base", spec.priority),
+        active_peer: snapshot.active_peer,
+        active_peer_name: snapshot.active_peer.and_then(|peer| group.peer_name(peer)).map(str::to_owned),
+        interval: format!("{}ms", snapshot.interval.as_millis()),
+        releasing: snapshot.releasing,
+        last_transition,
+        counters: group.counters,
+        drops: group.drops.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        notices: group.notices.status(now, wall),
+    }
+}
+
+fn transition_status(time: Timestamp, transition: &Transition) -> TransitionStatus {
+    TransitionStatus {
+        from: transition.from.to_string(),
+        to: transition.to.to_string(),
+        reason: transition.reason.to_string(),
+        time,
+        duration: transition.silence.and_then(|silence| SignedDuration::try_from(silence).ok()),
+    }
+}
+
+/// A transition in a sentence. `peer` is the Active router that was heard last, by name if it has one.
+pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) -> String {
+    let peer = peer.unwrap_or("the Active router");
+    let silence = transition.silence.map_or_else(String::new, |silence| format!(" for {}", short(silence)));
+    match transition.reason {
+        Reason::Started => "takes part in the election".to_owned(),
+        Reason::AddressOwner => "owns the addresses".to_owned(),
+        Reason::ActiveSilent if transition.silence.is_some() => format!("{peer} has been silent{silence}"),
+        Reason::ActiveSilent => "no Active router was heard".to_owned(),
+        Reason::ActiveResigned => format!("{peer} said that it leaves"),
+        Reason::Preempted => format!("has a higher priority than {peer}"),
+        Reason::ActiveUnfit => format!("{peer} is unfit (its priority is in the floor band)"),
+        Reason::HigherPriority => format!("{peer} has a higher priority"),
+        Reason::HigherAddress => format!("{peer} has the same priority and a higher address"),
+        Reason::ServiceFailing => "its service fails; any healthy member goes first".to_owned(),
+        Reason::Faulted if faults.is_empty() => "cannot take part".to_owned(),
+        Reason::Faulted => faults.join("; "),
+        Reason::Recovered => "can take part again".to_owned(),
+        Reason::Shutdown => "was told to stop".to_owned(),
+        Reason::Reconfigured => "was reconfigured".to_owned(),
+        Reason::TimeGap => "this process had not run for too long to know whether it still holds the addresses".to_owned(),
+        Reason::Resumed => "goes on where the agent before it on this node ended".to_owned(),
+    }
+}
+
+/// A peer as people know it: `cp-2 (10.0.0.12)`, or the address alone.
+pub fn peer(group: &Group, address: IpAddr) -> String {
+    group.peer_name(address).map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
+}
+
+fn short(duration: Duration) -> String {
+    if duration >= Duration::from_secs(1) {
+        format!("{:.2}s", duration.as_secs_f64())
+    } else {
+        format!("{:.1}ms", duration.as_secs_f64() * 1e3)
+    }
+}

@@ -1,0 +1,188 @@
+//! The two rtnetlink sockets: one for requests and their answers, one for the kernel's news.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
+};
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
+use tokio::io::unix::AsyncFd;
+
+use super::change::Command;
+use super::parse::{Datagram, News, parse};
+use crate::sys;
+
+/// So many requests go to the kernel in one datagram. Each answer takes about a kilobyte of the receive buffer, of which
+/// there are 208 by default.
+pub(super) const BATCH: usize = 64;
+
+/// Room for the kernel's news while the thread waits for a lock: about four thousand of them.
+const NEWS_BUFFER: usize = 8 << 20;
+
+/// The kernel's datagrams are no larger (`NLMSG_GOODSIZE` and 32 KiB for dumps).
+const DATAGRAM_LEN: usize = 64 << 10;
+
+/// How often a dump is repeated that the kernel could not do in one go. Notifications make up for what is missed then.
+const DUMP_ATTEMPTS: usize = 8;
+
+/// The socket for requests.
+///
+/// The kernel carries a request out within the call that sends it and has the answer ready when that returns, so this
+/// waits for locks of the kernel's and never for answers.
+#[derive(Debug)]
+pub(super) struct Requests {
+    socket: OwnedFd,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl Requests {
+    pub fn open() -> io::Result<Self> {
+        let socket = open(SockFlag::empty())?;
+        Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM_LEN] })
+    }
+
+    /// Has the kernel carry out up to [`BATCH`] commands in their order, each whether or not those before it succeeded.
+    pub fn execute(&mut self, commands: &mut [Command]) -> Vec<Result<(), Errno>> {
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::new();
+        for command in commands.iter_mut() {
+            self.sequence = self.sequence.wrapping_add(1);
+            command.header.sequence_number = self.sequence;
+            command.finalize();
+            let start = datagram.len();
+            datagram.resize(start + command.buffer_len().next_multiple_of(4), 0);
+            command.serialize(&mut datagram[start..]);
+        }
+        // What no answer comes to was not done, as far as anybody knows.
+        let mut results = vec![Err(Errno::ENOBUFS); commands.len()];
+        if let Err(error) = self.send(&datagram) {
+            results.fill(Err(error));
+            return results;
+        }
+        let mut missing = commands.len();
+        while missing > 0 {
+            let Ok(answers) = self.receive() else { break };
+            for news in answers.news {
+                let News::Answer { sequence, errno } = news else { continue };
+                // An answer to an earlier batch, which had been given up, is of no use now.
+                let index = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let Some(result) = results.get_mut(index) else { continue };
+                *result = if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) };
+                missing -= 1;
+            }
+        }
+        results
+    }
+
+    /// All links, then all addresses.
+    pub fn dump(&mut self) -> Result<Vec<News>, Errno> {
+        let mut all = self.dump_one(|| RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        all.extend(self.dump_one(|| RouteNetlinkMessage::GetAddress(AddressMessage::default()))?);
+        Ok(all)
+    }
+
+    fn dump_one(&mut self, request: impl Fn() -> RouteNetlinkMessage) -> Result<Vec<News>, Errno> {
+        let mut all = Vec::new();
+        for _ in 0..DUMP_ATTEMPTS {
+            all.clear();
+            let mut request = NetlinkMessage::from(request());
+            request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+            self.sequence = self.sequence.wrapping_add(1);
+            request.header.sequence_number = self.sequence;
+            request.finalize();
+            let mut datagram = vec![0; request.buffer_len()];
+            request.serialize(&mut datagram);
+            self.send(&datagram)?;
+            let mut interrupted = false;
+            while all.last() != Some(&News::Done) {
+                let datagram = self.receive()?;
+                interrupted |= datagram.interrupted;
+                for news in datagram.news {
+                    match news {
+                        News::Answer { errno, .. } if errno != 0 => return Err(Errno::from_raw(errno)),
+                        News::Answer { .. } => {}
+                        news => all.push(news),
+                    }
+                }
+            }
+            if !interrupted {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    fn send(&self, datagram: &[u8]) -> Result<(), Errno> {
+        retried(|| send(self.socket.as_raw_fd(), datagram, MsgFlags::empty())).map(drop)
+    }
+
+    fn receive(&mut self) -> Result<Datagram, Errno> {
+        let length = retried(|| recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT))?;
+        Ok(parse(&self.buffer[..length]))
+    }
+}
+
+/// The socket that hears of every change of links and addresses.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: AsyncFd<OwnedFd>,
+    buffer: Vec<u8>,
+}
+
+/// The kernel had no room for some of its news, so that what is known may be wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Overrun;
+
+impl Listener {
+    /// Subscribes. To be called within a tokio runtime.
+    pub fn open() -> io::Result<Self> {
+        let socket = open(SockFlag::SOCK_NONBLOCK)?;
+        let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
+        // Without CAP_NET_ADMIN in the first user namespace only the system's limit can be had; an overrun costs a dump.
+        setsockopt(&socket, RcvBufForce, &NEWS_BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &NEWS_BUFFER))?;
+        Ok(Self { socket: sys::watch(socket)?, buffer: vec![0; DATAGRAM_LEN] })
+    }
+
+    /// Waits until there is news.
+    pub async fn ready(&self) -> io::Result<()> {
+        // Cleared before the news is read: what comes meanwhile sets it again.
+        self.socket.readable().await.map(|mut guard| guard.clear_ready())
+    }
+
+    /// Hands all news there is to `hear`, without waiting.
+    pub fn drain(&mut self, mut hear: impl FnMut(News)) -> Result<(), Overrun> {
+        let mut result = Ok(());
+        loop {
+            match recv(self.socket.as_fd().as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => parse(&self.buffer[..length]).news.into_iter().for_each(&mut hear),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return result,
+                Err(Errno::ENOBUFS) => result = Err(Overrun),
+                // Nothing else is documented; whatever it is, a fresh look at everything is the answer.
+                Err(_) => return Err(Overrun),
+            }
+        }
+    }
+}
+
+fn open(flags: SockFlag) -> io::Result<OwnedFd> {
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    Ok(socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?)
+}
+
+fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}

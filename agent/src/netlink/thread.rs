@@ -1,0 +1,191 @@
+//! The thread itself: hears the kernel, carries out requests, tells the engine.
+
+use core::time::Duration;
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+use nix::errno::Errno;
+use tokio::sync::mpsc;
+
+use super::channel::{Closed, MessageSender};
+use super::change::Command;
+use super::socket::{BATCH, Listener, Overrun, Requests};
+use super::table::Table;
+use super::{Binding, Message, Request, plan};
+use crate::clock;
+
+/// How long to wait before another attempt to learn the kernel's state, should that fail.
+const DUMP_RETRY: Duration = Duration::from_millis(100);
+
+/// Starts the thread in the caller's network namespace. It ends by [`Request::Stop`], or when either channel's other end
+/// is gone.
+///
+/// It begins by telling the present state: [`Message::Resync`], what there is, [`Message::Synced`].
+pub fn spawn(requests: mpsc::Receiver<Request>, messages: MessageSender) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let listener = {
+        let _within = runtime.enter();
+        Listener::open()?
+    };
+    let worker = Worker { requests, messages, kernel: Requests::open()?, listener, table: Table::default() };
+    Builder::new().name("holdfast-netlink".into()).spawn(move || {
+        if let Err(Closed) = runtime.block_on(worker.run()) {
+            tracing::debug!("the engine has ended; so does the netlink thread");
+        }
+    })
+}
+
+struct Worker {
+    requests: mpsc::Receiver<Request>,
+    messages: MessageSender,
+    kernel: Requests,
+    listener: Listener,
+    table: Table,
+}
+
+impl Worker {
+    async fn run(mut self) -> Result<(), Closed> {
+        self.resync().await?;
+        loop {
+            let request = tokio::select! {
+                request = self.requests.recv() => Some(request),
+                ready = self.listener.ready() => {
+                    if let Err(error) = ready {
+                        tracing::error!("waiting for the kernel's news of links and addresses: {error}");
+                        tokio::time::sleep(DUMP_RETRY).await;
+                    }
+                    None
+                }
+            };
+            // What happened first is told first, and requests are planned on what is.
+            let drained = self.drain();
+            self.tell(drained).await?;
+            match request {
+                None => {}
+                Some(None | Some(Request::Stop)) => return Ok(()),
+                Some(Some(request)) => self.carry_out(request).await?,
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, request: Request) -> Result<(), Closed> {
+        match request {
+            Request::Bind { ticket, bindings, lifetime } => {
+                let (outcomes, drained) = self.execute(&bindings, |table, binding| plan::bind(table, binding, lifetime));
+                self.tell(drained).await?;
+                self.messages.send(match self.describe(&bindings, &outcomes) {
+                    None => Message::Bound { ticket },
+                    Some(error) => Message::BindFailed { ticket, error },
+                })
+            }
+            Request::Renew { bindings, lifetime, not_after } => {
+                // Looked at again before each batch would be finer; but the kernel itself refuses to bring back what has
+                // expired meanwhile.
+                if clock::now() > not_after {
+                    tracing::warn!("a renewal of {} addresses came too late and was dropped", bindings.len());
+                    return Ok(());
+                }
+                let (_, drained) = self.execute(&bindings, |table, binding| plan::renew(table, binding, lifetime));
+                self.tell(drained).await
+            }
+            Request::Unbind { ticket, bindings } => {
+                let (_, drained) = self.execute(&bindings, plan::unbind);
+                self.tell(drained).await?;
+                self.messages.send(Message::Unbound { ticket })
+            }
+            Request::Stop => Ok(()),
+        }
+    }
+
+    /// Carries out what `plan` makes of each binding; for each the first error. The kernel's news of it is in the table
+    /// when this returns.
+    fn execute(
+        &mut self,
+        bindings: &[Binding],
+        plan: impl Fn(&Table, &Binding) -> Vec<Command>,
+    ) -> (Vec<Result<(), Errno>>, Result<(), Overrun>) {
+        let (mut owners, mut commands) = (Vec::new(), Vec::new());
+        for (index, binding) in bindings.iter().enumerate() {
+            let planned = plan(&self.table, binding);
+            owners.extend(core::iter::repeat_n(index, planned.len()));
+            commands.extend(planned);
+        }
+        let mut outcomes = vec![Ok(()); bindings.len()];
+        let mut drained = Ok(());
+        for (owners, commands) in owners.chunks(BATCH).zip(commands.chunks_mut(BATCH)) {
+            for (owner, result) in owners.iter().zip(self.kernel.execute(commands)) {
+                outcomes[*owner] = outcomes[*owner].and(result);
+            }
+            // Between batches, so that a large request does not overrun its own news.
+            drained = drained.and(self.drain());
+        }
+        (outcomes, drained)
+    }
+
+    /// The first error in words, and how many there are; `None` if there is none.
+    fn describe(&self, bindings: &[Binding], outcomes: &[Result<(), Errno>]) -> Option<String> {
+        let mut failed = bindings.iter().zip(outcomes).filter_map(|(binding, outcome)| Some((binding, outcome.err()?)));
+        let (binding, errno) = failed.next()?;
+        let interface = self.table.name(binding.interface);
+        let mut error = format!(
+            "binding {}/{} to {interface}: {}{}",
+            binding.address,
+            binding.prefix_length,
+            errno.desc(),
+            advice(errno)
+        );
+        match failed.count() {
+            0 => {}
+            others => error.push_str(&format!(" ({others} more addresses failed as well)")),
+        }
+        Some(error)
+    }
+
+    fn drain(&mut self) -> Result<(), Overrun> {
+        let (now, table) = (clock::now(), &mut self.table);
+        self.listener.drain(|news| table.learn(now, news))
+    }
+
+    /// Tells what changed; everything, if the kernel dropped some of it.
+    async fn tell(&mut self, drained: Result<(), Overrun>) -> Result<(), Closed> {
+        match drained {
+            Ok(()) => self.table.changes().into_iter().try_for_each(|message| self.messages.send(message)),
+            Err(Overrun) => {
+                tracing::warn!("the kernel dropped news of links and addresses; looking at all of them again");
+                self.resync().await
+            }
+        }
+    }
+
+    /// Learns and tells the present state from scratch.
+    async fn resync(&mut self) -> Result<(), Closed> {
+        self.messages.send(Message::Resync)?;
+        let news = loop {
+            // What was heard up to now is in the dump; what is heard from now on is applied on top of it.
+            let _ = self.listener.drain(drop);
+            match self.kernel.dump() {
+                Ok(news) => break news,
+                Err(error) => {
+                    tracing::error!("asking the kernel for its links and addresses: {error}; trying again");
+                    tokio::time::sleep(DUMP_RETRY).await;
+                }
+            }
+        };
+        self.table = Table::default();
+        let now = clock::now();
+        news.into_iter().for_each(|news| self.table.learn(now, news));
+        self.table.changes().into_iter().try_for_each(|message| self.messages.send(message))?;
+        self.messages.send(Message::Synced)
+    }
+}
+
+/// What to do about it, where that is known.
+fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENODEV => "; the interface is gone, and the address is bound when it is back",
+        Errno::EPERM => "; grant the agent CAP_NET_ADMIN",
+        Errno::EACCES => "; IPv6 is off on this interface: set the sysctl net.ipv6.conf.<interface>.disable_ipv6 to 0",
+        Errno::EINVAL => "; the interface may have the same address with another scope: look at `ip address`",
+        _ => "",
+    }
+}

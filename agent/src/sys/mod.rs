@@ -1,0 +1,38 @@
+//! The system calls that no crate offers safely; the only module of the agent with unsafe code
+//! (docs/adr/0004-unsafe.md). Each wrapper is safe to call with anything.
+
+#![allow(unsafe_code)]
+
+mod batch;
+mod thread;
+
+pub use batch::{Datagram, Received, Receiver, Sender};
+pub use thread::{lock_memory, set_realtime};
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use tokio::io::unix::AsyncFd;
+
+/// Binds an `AF_PACKET` socket to one protocol of one interface. `protocol` is the EtherType; 0 receives nothing.
+pub fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16) -> io::Result<()> {
+    // SAFETY: `sockaddr_ll` is plain data, for which all zeros is a valid value.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = i32::try_from(interface).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let length = mem::size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `address`, which outlives the call.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })
+}
+
+/// Has tokio watch a non-blocking descriptor. To be called within a tokio runtime with its IO driver.
+pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is the same open descriptor until it is dropped, and the result owns it.
+    Ok(unsafe { AsyncFd::register(descriptor) }?)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

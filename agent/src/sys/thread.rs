@@ -1,0 +1,20 @@
+//! What a thread asks of the scheduler and of memory management.
+
+use std::io;
+
+use super::check;
+
+/// Gives the calling thread real-time priority (`SCHED_FIFO`); its children do not inherit it.
+pub fn set_realtime(priority: i32) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: priority };
+    // SAFETY: 0 is the calling thread; the pointer is to a valid structure that outlives the call.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters) })
+}
+
+/// Locks the process's pages into memory as they are touched, those of today and of tomorrow.
+///
+/// On touching, not at once: otherwise every thread's whole stack would be memory in use.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: takes flags only.
+    check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) })
+}
