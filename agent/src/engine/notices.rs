@@ -11,10 +11,10 @@ use crate::status::Notice;
 const CAPACITY: usize = 16;
 
 /// The same notice is said again in the log after this long.
-const REPEAT_AFTER: Duration = Duration::from_secs(300);
+const REPEAT_AFTER: Duration = Duration::from_mins(5);
 
 /// A notice that has not been seen for this long is dropped: the mismatch has been mended.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
+const FORGET_AFTER: Duration = Duration::from_mins(10);
 
 /// The notices of one group.
 #[derive(Debug, Default)]

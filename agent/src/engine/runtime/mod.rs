@@ -203,6 +203,7 @@ impl Runtime {
 
     /// Takes in what the netlink thread told.
     fn learn(&mut self) {
+        self.messages.rearm();
         while let Some(message) = self.messages.try_recv() {
             self.learn_one(&message);
         }
