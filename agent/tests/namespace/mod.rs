@@ -191,6 +191,6 @@ fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
             start.elapsed() < PATIENCE,
             "waited {PATIENCE:?} in vain for {what}"
         );
-        sleep(Duration::from_millis(10));
+        sleep(Duration::from_millis(50));
     }
 }
