@@ -35,7 +35,7 @@ pub struct Config {
     pub accept: bool,
     /// How long after start this router stays out of the election.
     pub startup_delay: Duration,
-    /// How long bound addresses live without renewal: the dead-man's switch.
+    /// How long bound addresses live without renewal: the dead-man's switch. Less than a second counts as a second.
     pub lifetime: Duration,
     /// How the addresses are announced to their neighbors.
     pub announcement: Announcement,
@@ -80,9 +80,9 @@ pub enum Preemption {
     /// RFC 9568's Preempt_Mode true: a worse router's advertisements do not count, so that the better one takes over
     /// when it has heard no equal or better one for Active_Down_Interval.
     Immediate,
-    /// Once it has heard the worse one for this long without having been in doubt itself.
+    /// Once it has heard the worse one for this long without having been in doubt itself. The owner (255) does not wait.
     Delayed(Duration),
-    /// Never, unless the Active router is in the floor band (Preempt_Mode false).
+    /// Never, unless the Active router is in the floor band or this one owns the addresses (Preempt_Mode false).
     Never,
 }
 

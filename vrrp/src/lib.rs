@@ -5,8 +5,11 @@
 //! It reads no clock, owns no socket, never sleeps, never panics, and its memory is bounded by its configuration.
 
 mod config;
+mod evidence;
+mod health;
 mod io;
 mod router;
+mod state;
 mod time;
 mod types;
 pub mod wire;
@@ -14,11 +17,11 @@ pub mod wire;
 pub use config::{
     Announcement, Authentication, Change, Checksum, Config, Peer, Preemption, Transport, VirtualAddress,
 };
-pub use io::{
-    Action, AddressResult, Announce, DropReason, Fault, Faults, Health, Input, Notice, Reason, Received,
-    Shutdown, Snapshot, Standing, State, Transition,
-};
+pub use evidence::{DropReason, Notice};
+pub use health::{Fault, Faults, Health, Standing};
+pub use io::{Action, AddressResult, Announce, Input, Received, Shutdown};
 pub use router::{Resume, TRANSITIONS, VirtualRouter};
+pub use state::{Reason, Snapshot, State, Transition};
 pub use time::Instant;
 pub use types::{
     Family, Interval, IntervalError, Priority, Version, VirtualRouterId, active_down_interval, skew,

@@ -8,7 +8,9 @@ use super::election::{self, AsActive};
 use super::limit::RateLimit;
 use super::receive::Heard;
 use super::timer::{Timer, next_period};
-use crate::io::{Action, Notice, Reason, State};
+use crate::evidence::Notice;
+use crate::io::Action;
+use crate::state::{Reason, State};
 use crate::time::Instant;
 
 impl VirtualRouter {

@@ -2,7 +2,8 @@
 
 use super::VirtualRouter;
 use super::timer::Timer;
-use crate::io::{Action, Reason, State};
+use crate::io::Action;
+use crate::state::{Reason, State};
 use crate::time::Instant;
 
 /// What a predecessor process on this node left behind, for [`VirtualRouter::resume`].

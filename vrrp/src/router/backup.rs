@@ -7,7 +7,10 @@ use super::VirtualRouter;
 use super::election::{self, AsBackup, Candidate};
 use super::receive::Heard;
 use super::timer::Timer;
-use crate::io::{Action, Notice, Reason, Standing, State};
+use crate::evidence::Notice;
+use crate::health::Standing;
+use crate::io::Action;
+use crate::state::{Reason, State};
 use crate::time::Instant;
 use crate::types::{Interval, Version, active_down_interval, skew};
 

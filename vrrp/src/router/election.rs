@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::config::Preemption;
-use crate::io::Reason;
+use crate::state::Reason;
 use crate::types::Priority;
 
 /// How this router stands in the election.

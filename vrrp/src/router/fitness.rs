@@ -2,7 +2,9 @@
 
 use super::VirtualRouter;
 use super::timer::Timer;
-use crate::io::{Action, Fault, Faults, Health, Reason, Standing, State};
+use crate::health::{Fault, Faults, Health, Standing};
+use crate::io::Action;
+use crate::state::{Reason, State};
 use crate::time::Instant;
 use crate::types::Priority;
 

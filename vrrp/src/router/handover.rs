@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::VirtualRouter;
 use super::timer::Timer;
 use crate::config::Config;
-use crate::io::{Action, Reason, Shutdown, State};
+use crate::io::{Action, Shutdown};
+use crate::state::{Reason, State};
 use crate::time::Instant;
 
 /// How long after its first advertisement a successor is trusted to have bound and announced the addresses.

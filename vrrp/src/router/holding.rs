@@ -8,7 +8,8 @@ use super::VirtualRouter;
 use super::limit::RateLimit;
 use super::timer::{Timer, next_period};
 use crate::config::VirtualAddress;
-use crate::io::{Action, AddressResult, Announce, State};
+use crate::io::{Action, AddressResult, Announce};
+use crate::state::State;
 use crate::time::Instant;
 
 /// How many times in a row binding may fail before the router leaves the election.

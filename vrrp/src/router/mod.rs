@@ -31,9 +31,10 @@ use self::holding::Hold;
 use self::limit::RateLimit;
 use self::timer::{Timer, Timers};
 use crate::config::Config;
-use crate::io::{
-    Action, Faults, Health, Input, Notice, Reason, Received, Snapshot, Standing, State, Transition,
-};
+use crate::evidence::Notice;
+use crate::health::{Faults, Health, Standing};
+use crate::io::{Action, Input, Received};
+use crate::state::{Reason, Snapshot, State, Transition};
 use crate::time::Instant;
 
 /// One virtual router on one node.

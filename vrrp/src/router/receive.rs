@@ -4,7 +4,8 @@ use core::net::IpAddr;
 
 use super::VirtualRouter;
 use crate::config::{Authentication, Config, Transport};
-use crate::io::{DropReason, Received};
+use crate::evidence::DropReason;
+use crate::io::Received;
 use crate::types::{Interval, Version};
 use crate::wire::vrrp;
 

@@ -7,7 +7,8 @@ use super::handover::Plan;
 use super::holding::Hold;
 use super::timer::Timer;
 use crate::config::{Change, Config};
-use crate::io::{Action, Reason, State};
+use crate::io::Action;
+use crate::state::{Reason, State};
 use crate::time::Instant;
 
 impl VirtualRouter {

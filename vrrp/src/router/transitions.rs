@@ -1,6 +1,6 @@
 //! The state diagram: every change of state that a virtual router makes, and why.
 
-use crate::io::{Reason, State};
+use crate::state::{Reason, State};
 
 /// Every change of state that a virtual router makes, with every reason it has for it. docs/state-machine.md draws it.
 pub const TRANSITIONS: &[(State, State, Reason)] = {
