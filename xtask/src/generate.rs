@@ -33,18 +33,17 @@ const SECTIONS: &[Section] = &[
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    // The API's own files are written by its crate, so that this tool builds without it.
-    let mut api = workspace.cargo(&[
-        "run",
-        "--quiet",
-        "-p",
-        "holdfast-api",
-        "--example",
-        "generate",
-        "--",
-    ]);
-    process::run(api.args(check.then_some("--check")))?;
+    api_files(workspace, check).and(sections(workspace, check))
+}
 
+/// The CustomResourceDefinitions and docs/reference. The API's crate writes them, so that this tool builds without it.
+fn api_files(workspace: &Workspace, check: bool) -> Result<()> {
+    let mut api = workspace.cargo(&["run", "--quiet", "--locked", "-p", "holdfast-api"]);
+    api.args(["--example", "generate", "--"]);
+    process::run(api.args(check.then_some("--check")))
+}
+
+fn sections(workspace: &Workspace, check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for section in SECTIONS {
         let path = workspace.root().join(section.file);
