@@ -23,7 +23,7 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// What starting a daemon, or a link coming up, may add.
 const START: Duration = Duration::from_millis(400);
 /// How long a group may be silent where the protocol leaves no hole.
-const SEAMLESS: Duration = Duration::from_millis(20);
+const SEAMLESS: Duration = Duration::from_millis(30);
 /// How long two nodes may hold an address when one hands over to the other: the overlap that makes it seamless.
 const OVERLAP: Duration = Duration::from_millis(500);
 /// How long a dead or frozen agent's addresses may outlive it: their lifetime, and half a second.

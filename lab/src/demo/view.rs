@@ -42,12 +42,15 @@ impl View {
             let picture = self.picture(stage);
             // Over the old picture, not after wiping it, so that nothing flickers. Cut, not wrapped, where the
             // terminal is narrow: the picture must have as many lines as it is thought to.
+            // In one piece, so that no end of the demo leaves the terminal cutting lines.
             let up = if self.drawn_lines > 0 {
                 format!("\x1b[{}A", self.drawn_lines)
             } else {
                 String::new()
             };
-            print!("{up}\x1b[?7l{}\x1b[?7h", picture.replace('\n', "\x1b[K\n"));
+            let lines = picture.trim_end_matches('\n').replace('\n', "\x1b[K\n");
+            let frame = format!("{up}\x1b[?7l{lines}\x1b[K\x1b[?7h\n");
+            print!("{frame}");
             self.drawn_lines = picture.lines().count();
             // A terminal that is gone ends the demo by itself.
             io::stdout().flush().ok();
