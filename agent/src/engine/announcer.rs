@@ -34,7 +34,9 @@ impl Announced {
         match self.address {
             IpAddr::V4(address) => arp::Packet::announcement(self.mac, address).emit_frame(out),
             // Not as a router (RFC 4861 §7.2.6 leaves the flag to the sender): the node may not forward at all.
-            IpAddr::V6(address) => ndp::Packet::announcement(self.mac, address, false).emit_frame(self.mac, address, out),
+            IpAddr::V6(address) => {
+                ndp::Packet::announcement(self.mac, address, false).emit_frame(self.mac, address, out);
+            }
         }
     }
 
@@ -71,7 +73,12 @@ impl Announcer {
         self.cancel(slot);
         if rounds > 0 {
             // In front of rounds that wait: the first word of a new holder matters more than another's third.
-            self.rounds.push_front(Round { due: now, slot, position: 0, rounds_left: rounds });
+            self.rounds.push_front(Round {
+                due: now,
+                slot,
+                position: 0,
+                rounds_left: rounds,
+            });
         }
     }
 
@@ -113,7 +120,12 @@ impl Announcer {
             let rounds_left = round.rounds_left - 1;
             self.rounds.pop_front();
             if rounds_left > 0 {
-                self.rounds.push_back(Round { due: now + ROUND_SPACING, slot, position: 0, rounds_left });
+                self.rounds.push_back(Round {
+                    due: now + ROUND_SPACING,
+                    slot,
+                    position: 0,
+                    rounds_left,
+                });
             }
         }
     }
@@ -125,7 +137,13 @@ mod tests {
 
     fn addresses(count: u8) -> Vec<Announced> {
         let mac = MacAddress([2, 0, 0, 0, 0, 1]);
-        (1..=count).map(|n| Announced { interface: 1, mac, address: IpAddr::from([10, 0, 0, n]) }).collect()
+        (1..=count)
+            .map(|n| Announced {
+                interface: 1,
+                mac,
+                address: IpAddr::from([10, 0, 0, n]),
+            })
+            .collect()
     }
 
     fn at(millis: u64) -> Instant {
@@ -138,16 +156,24 @@ mod tests {
         let mut announcer = Announcer::default();
         announcer.start(at(0), 7, 2);
         let mut sent = Vec::new();
-        announcer.run(at(0), |_| &held, |slot, a| {
-            sent.push((slot, a.address));
-            1
-        });
+        announcer.run(
+            at(0),
+            |_| &held,
+            |slot, a| {
+                sent.push((slot, a.address));
+                1
+            },
+        );
         assert_eq!(sent.len(), 3);
         assert_eq!(announcer.next(), Some(at(20)));
-        announcer.run(at(20), |_| &held, |slot, a| {
-            sent.push((slot, a.address));
-            1
-        });
+        announcer.run(
+            at(20),
+            |_| &held,
+            |slot, a| {
+                sent.push((slot, a.address));
+                1
+            },
+        );
         assert_eq!(sent.len(), 6);
         assert_eq!(announcer.next(), None);
     }
@@ -163,10 +189,14 @@ mod tests {
         while let Some(next) = announcer.next() {
             now = now.max(next);
             let mut batch = 0;
-            announcer.run(now, |_| &held, |_, _| {
-                batch += 1;
-                1
-            });
+            announcer.run(
+                now,
+                |_| &held,
+                |_, _| {
+                    batch += 1;
+                    1
+                },
+            );
             assert!(batch <= FRAMES_PER_BATCH);
             total += batch;
         }

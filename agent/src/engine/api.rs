@@ -98,7 +98,9 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The kernel refused a raw socket.
-    #[error("opening a raw socket was refused: the agent needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or grant both)")]
+    #[error(
+        "opening a raw socket was refused: the agent needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or grant both)"
+    )]
     NoPrivilege,
     /// Something else.
     #[error("starting the engine: {0}")]
@@ -131,7 +133,10 @@ impl Engine {
         let (event_sender, events) = mpsc::channel(EVENTS);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (message_sender, messages) = netlink::channel()?;
-        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map_err(std::io::Error::from)?);
+        let wake = Arc::new(
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+                .map_err(std::io::Error::from)?,
+        );
         let heartbeat = Arc::new(AtomicU64::new(clock::now().as_nanos()));
         let runtime = Runtime::new(Parts {
             commands: command_receiver,
@@ -144,13 +149,23 @@ impl Engine {
         })?;
         netlink::spawn(requests, message_sender)?;
         let (limits_sender, limits) = std::sync::mpsc::channel();
-        std::thread::Builder::new().name("holdfast-engine".into()).spawn(move || {
-            // Asked for on the thread itself: real-time priority belongs to a thread, not to a process.
-            let _ = limits_sender.send(priority::raise());
-            runtime.run();
-        })?;
+        std::thread::Builder::new()
+            .name("holdfast-engine".into())
+            .spawn(move || {
+                // Asked for on the thread itself: real-time priority belongs to a thread, not to a process.
+                let _ = limits_sender.send(priority::raise());
+                runtime.run();
+            })?;
         let limitations = limits.recv().unwrap_or_default();
-        Ok((Self { commands, wake, heartbeat }, events, limitations))
+        Ok((
+            Self {
+                commands,
+                wake,
+                heartbeat,
+            },
+            events,
+            limitations,
+        ))
     }
 
     /// Hands a command to the engine and wakes it.

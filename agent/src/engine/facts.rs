@@ -53,10 +53,19 @@ impl Facts {
                 let known = self.addresses.insert(key, address.clone());
                 let news = known.is_none_or(|known| {
                     (known.prefix_length, known.usable, known.secondary, known.ours)
-                        != (address.prefix_length, address.usable, address.secondary, address.ours)
+                        != (
+                            address.prefix_length,
+                            address.usable,
+                            address.secondary,
+                            address.ours,
+                        )
                 });
                 // Our own addresses come and go with every failover; no group resolves to anything else because of it.
-                if news && !address.ours { FactChange::Topology } else { FactChange::None }
+                if news && !address.ours {
+                    FactChange::Topology
+                } else {
+                    FactChange::None
+                }
             }
             Message::AddressGone { interface, address } => {
                 self.addresses.remove(&(*interface, *address));
@@ -93,7 +102,8 @@ impl Facts {
 
     /// Whether that address is on that interface for good and not through an agent of ours.
     pub fn is_foreign(&self, binding: &Binding) -> bool {
-        self.address(binding.interface, binding.address).is_some_and(|found| !found.ours && found.expires.is_none())
+        self.address(binding.interface, binding.address)
+            .is_some_and(|found| !found.ours && found.expires.is_none())
     }
 
     /// All addresses of an interface.

@@ -67,7 +67,12 @@ pub struct Held {
 
 impl Held {
     /// Adds `bindings` and gives all that is held life until `expires`.
-    pub fn add(&mut self, bindings: impl IntoIterator<Item = (VirtualAddress, Binding)>, expires: Instant, facts: &Facts) {
+    pub fn add(
+        &mut self,
+        bindings: impl IntoIterator<Item = (VirtualAddress, Binding)>,
+        expires: Instant,
+        facts: &Facts,
+    ) {
         self.bindings.extend(bindings);
         self.expires = expires;
         self.refresh(facts);
@@ -75,7 +80,10 @@ impl Held {
 
     /// Removes addresses and returns how they were bound.
     pub fn remove(&mut self, addresses: &[VirtualAddress], facts: &Facts) -> Arc<[Binding]> {
-        let removed = addresses.iter().filter_map(|address| self.bindings.remove(address)).collect();
+        let removed = addresses
+            .iter()
+            .filter_map(|address| self.bindings.remove(address))
+            .collect();
         self.refresh(facts);
         removed
     }
@@ -121,7 +129,11 @@ impl Held {
             .values()
             .filter_map(|binding| {
                 let mac = facts.link(binding.interface)?.mac?;
-                Some(Announced { interface: binding.interface, mac: MacAddress(mac), address: binding.address })
+                Some(Announced {
+                    interface: binding.interface,
+                    mac: MacAddress(mac),
+                    address: binding.address,
+                })
             })
             .collect();
     }
@@ -148,7 +160,10 @@ impl Group {
     /// How the given addresses are bound here. Those whose interface is missing are left out.
     pub fn bindings_of(&self, addresses: &[VirtualAddress]) -> Vec<(VirtualAddress, Binding)> {
         let bindings = &self.resolved.bindings;
-        addresses.iter().filter_map(|a| Some((a.clone(), bindings.get(&a.address)?.clone()))).collect()
+        addresses
+            .iter()
+            .filter_map(|a| Some((a.clone(), bindings.get(&a.address)?.clone())))
+            .collect()
     }
 
     /// Counts a dropped packet.
@@ -159,9 +174,10 @@ impl Group {
     /// The name that the configuration gives to a peer's address.
     pub fn peer_name(&self, address: core::net::IpAddr) -> Option<&str> {
         match &self.spec.advertisement.mode {
-            Mode::Unicast(peers) => {
-                peers.iter().find(|named| named.peer.address == address).map(|named| named.name.as_str())
-            }
+            Mode::Unicast(peers) => peers
+                .iter()
+                .find(|named| named.peer.address == address)
+                .map(|named| named.name.as_str()),
             Mode::Multicast(_) => None,
         }
     }
@@ -180,7 +196,9 @@ pub fn config(spec: &NodeGroup, resolved: &Resolved, addresses_in_all: usize) ->
         source: resolved.source,
         transport: match &advertisement.mode {
             Mode::Multicast(group) => Transport::Multicast(*group),
-            Mode::Unicast(peers) => Transport::Unicast(peers.iter().map(|named| named.peer.clone()).collect()),
+            Mode::Unicast(peers) => {
+                Transport::Unicast(peers.iter().map(|named| named.peer.clone()).collect())
+            }
         },
         addresses: spec.addresses.iter().map(virtual_address).collect(),
         preemption: spec.preemption,

@@ -37,6 +37,9 @@ mod tests {
     #[test]
     fn many_addresses_live_longer_so_that_renewals_stay_bounded() {
         assert_eq!(lifetime(Duration::from_millis(361), 1000), Duration::from_secs(3));
-        assert_eq!(lifetime(Duration::from_millis(361), 5000), Duration::from_secs(15));
+        assert_eq!(
+            lifetime(Duration::from_millis(361), 5000),
+            Duration::from_secs(15)
+        );
     }
 }

@@ -35,12 +35,18 @@ struct Entry {
 impl Notices {
     /// Takes note of a dropped packet; the sentence, if it is to be said now. Reasons that are nobody's mistake make no
     /// notice.
-    pub fn dropped(&mut self, now: Instant, peer: IpAddr, reason: &DropReason) -> Option<(&'static str, String)> {
+    pub fn dropped(
+        &mut self,
+        now: Instant,
+        peer: IpAddr,
+        reason: &DropReason,
+    ) -> Option<(&'static str, String)> {
         if matches!(reason, DropReason::NotParticipating) {
             return None;
         }
         let kind = reason.label();
-        self.note(now, kind, peer, || format!("{peer} {reason}")).map(|message| (kind, message))
+        self.note(now, kind, peer, || format!("{peer} {reason}"))
+            .map(|message| (kind, message))
     }
 
     /// Takes note of something about `peer`; the sentence, if it is to be said now.
@@ -52,7 +58,11 @@ impl Notices {
         message: impl FnOnce() -> String,
     ) -> Option<String> {
         self.forget(now);
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.kind == kind && entry.peer == peer) {
+        if let Some(entry) = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.kind == kind && entry.peer == peer)
+        {
             entry.last_seen = now;
             entry.count += 1;
             if now.saturating_duration_since(entry.last_said) < REPEAT_AFTER {
@@ -68,11 +78,25 @@ impl Notices {
             // Somebody floods with forged sources: keep the table small and the log quiet.
             self.entries.swap_remove(oldest);
             let message = message();
-            self.entries.push(Entry { kind, peer, message, last_seen: now, last_said: now, count: 1 });
+            self.entries.push(Entry {
+                kind,
+                peer,
+                message,
+                last_seen: now,
+                last_said: now,
+                count: 1,
+            });
             return None;
         }
         let message = message();
-        self.entries.push(Entry { kind, peer, message: message.clone(), last_seen: now, last_said: now, count: 1 });
+        self.entries.push(Entry {
+            kind,
+            peer,
+            message: message.clone(),
+            last_seen: now,
+            last_said: now,
+            count: 1,
+        });
         Some(message)
     }
 
@@ -92,7 +116,8 @@ impl Notices {
     }
 
     fn forget(&mut self, now: Instant) {
-        self.entries.retain(|entry| now.saturating_duration_since(entry.last_seen) < FORGET_AFTER);
+        self.entries
+            .retain(|entry| now.saturating_duration_since(entry.last_seen) < FORGET_AFTER);
     }
 }
 
@@ -112,7 +137,10 @@ mod tests {
         let reason = DropReason::AuthenticationMismatch;
         let (kind, sentence) = notices.dropped(at(0), PEER, &reason).unwrap();
         assert_eq!(kind, "authentication_mismatch");
-        assert!(sentence.starts_with("10.0.0.2 carries another authentication"), "{sentence}");
+        assert!(
+            sentence.starts_with("10.0.0.2 carries another authentication"),
+            "{sentence}"
+        );
         for second in 1..300 {
             assert_eq!(notices.dropped(at(second), PEER, &reason), None);
         }
@@ -126,7 +154,9 @@ mod tests {
         let said = (0..=255_u8)
             .filter(|n| {
                 let peer = IpAddr::from([10, 9, 9, *n]);
-                notices.dropped(at(u64::from(*n)), peer, &DropReason::UnknownPeer).is_some()
+                notices
+                    .dropped(at(u64::from(*n)), peer, &DropReason::UnknownPeer)
+                    .is_some()
             })
             .count();
         assert_eq!(said, CAPACITY);

@@ -16,7 +16,10 @@ pub struct Outlet {
 impl Outlet {
     /// An outlet into `channel`.
     pub fn new(channel: mpsc::Sender<Event>) -> Self {
-        Self { channel, waiting: BTreeMap::new() }
+        Self {
+            channel,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// Sends `event`, or keeps it in place of what waited for the same group. A transition is never replaced by a notice.
@@ -28,7 +31,9 @@ impl Outlet {
             Event::Stopped => None,
         };
         if self.waiting.is_empty() {
-            let Err(mpsc::error::TrySendError::Full(event)) = self.channel.try_send(event) else { return };
+            let Err(mpsc::error::TrySendError::Full(event)) = self.channel.try_send(event) else {
+                return;
+            };
             self.waiting.insert(group, event);
         } else if !matches!(event, Event::Notice { .. }) || !self.waiting.contains_key(&group) {
             self.waiting.insert(group, event);
@@ -60,7 +65,11 @@ mod tests {
             priority: Priority::DEFAULT,
             silence: None,
         };
-        Event::Transition { group: group.into(), transition, message: String::new() }
+        Event::Transition {
+            group: group.into(),
+            transition,
+            message: String::new(),
+        }
     }
 
     #[test]
@@ -71,12 +80,19 @@ mod tests {
         outlet.send(transition("a", State::Backup));
         outlet.send(transition("b", State::Active));
         outlet.send(transition("a", State::Fault));
-        let mut received = Vec::new();
+        let mut seen = Vec::new();
         while let Ok(event) = receiver.try_recv() {
-            received.push(event);
+            seen.push(event);
             outlet.flush();
         }
-        assert_eq!(received, [transition("a", State::Active), transition("a", State::Fault), transition("b", State::Active)]);
+        assert_eq!(
+            seen,
+            [
+                transition("a", State::Active),
+                transition("a", State::Fault),
+                transition("b", State::Active)
+            ]
+        );
     }
 
     #[test]
@@ -85,7 +101,11 @@ mod tests {
         let mut outlet = Outlet::new(sender);
         outlet.send(transition("a", State::Active));
         outlet.send(transition("a", State::Fault));
-        outlet.send(Event::Notice { group: Some("a".into()), kind: "ttl".into(), message: String::new() });
+        outlet.send(Event::Notice {
+            group: Some("a".into()),
+            kind: "ttl".into(),
+            message: String::new(),
+        });
         receiver.try_recv().unwrap();
         outlet.flush();
         assert_eq!(receiver.try_recv().unwrap(), transition("a", State::Fault));

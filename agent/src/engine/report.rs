@@ -21,19 +21,39 @@ pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupSt
     let spec = &group.spec;
     let snapshot = group.router.snapshot();
     let wall = |then| wall(now, wall_now, then);
-    let last_transition = snapshot.last_transition.map(|(at, transition)| transition_status(wall(at), &transition));
-    let sentence_of = |fault| group.resolved.faults.iter().find(|(found, _)| *found == fault).map(|(_, s)| s.clone());
+    let last_transition = snapshot
+        .last_transition
+        .map(|(at, transition)| transition_status(wall(at), &transition));
+    let sentence_of = |fault| {
+        group
+            .resolved
+            .faults
+            .iter()
+            .find(|(found, _)| *found == fault)
+            .map(|(_, s)| s.clone())
+    };
     GroupStatus {
         name: spec.name.clone(),
         virtual_router_id: spec.virtual_router_id.get(),
         version: spec.advertisement.version.to_string(),
         family: spec.family.to_string(),
-        interface: group.resolved.interface.as_ref().map(|link| link.name.clone()).or_else(|| spec.interface.clone()),
+        interface: group
+            .resolved
+            .interface
+            .as_ref()
+            .map(|link| link.name.clone())
+            .or_else(|| spec.interface.clone()),
         source_address: group.resolved.source,
-        addresses: spec.addresses.iter().map(|a| format!("{}/{}", a.address, a.prefix_length)).collect(),
+        addresses: spec
+            .addresses
+            .iter()
+            .map(|a| format!("{}/{}", a.address, a.prefix_length))
+            .collect(),
         state: snapshot.state.to_string(),
         since: Some(wall(snapshot.since)),
-        reason: last_transition.as_ref().map_or_else(|| "Starting".to_owned(), |last| last.reason.clone()),
+        reason: last_transition
+            .as_ref()
+            .map_or_else(|| "Starting".to_owned(), |last| last.reason.clone()),
         faults: snapshot
             .faults
             .iter()
@@ -47,12 +67,19 @@ pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupSt
         effective_priority: snapshot.priority.get(),
         priority_explained: format!("{} base", spec.priority),
         active_peer: snapshot.active_peer,
-        active_peer_name: snapshot.active_peer.and_then(|peer| group.peer_name(peer)).map(str::to_owned),
+        active_peer_name: snapshot
+            .active_peer
+            .and_then(|peer| group.peer_name(peer))
+            .map(str::to_owned),
         interval: format!("{}ms", snapshot.interval.as_millis()),
         releasing: snapshot.releasing,
         last_transition,
         counters: group.counters,
-        drops: group.drops.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        drops: group
+            .drops
+            .iter()
+            .map(|(reason, count)| ((*reason).to_owned(), *count))
+            .collect(),
         notices: group.notices.status(now, wall),
     }
 }
@@ -63,14 +90,18 @@ fn transition_status(time: Timestamp, transition: &Transition) -> TransitionStat
         to: transition.to.to_string(),
         reason: transition.reason.to_string(),
         time,
-        duration: transition.silence.and_then(|silence| SignedDuration::try_from(silence).ok()),
+        duration: transition
+            .silence
+            .and_then(|silence| SignedDuration::try_from(silence).ok()),
     }
 }
 
 /// A transition in a sentence. `peer` is the Active router that was heard last, by name if it has one.
 pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) -> String {
     let peer = peer.unwrap_or("the Active router");
-    let silence = transition.silence.map_or_else(String::new, |silence| format!(" for {}", short(silence)));
+    let silence = transition
+        .silence
+        .map_or_else(String::new, |silence| format!(" for {}", short(silence)));
     match transition.reason {
         Reason::Started => "takes part in the election".to_owned(),
         Reason::AddressOwner => "owns the addresses".to_owned(),
@@ -87,14 +118,18 @@ pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) 
         Reason::Recovered => "can take part again".to_owned(),
         Reason::Shutdown => "was told to stop".to_owned(),
         Reason::Reconfigured => "was reconfigured".to_owned(),
-        Reason::TimeGap => "this process had not run for too long to know whether it still holds the addresses".to_owned(),
+        Reason::TimeGap => {
+            "this process had not run for too long to know whether it still holds the addresses".to_owned()
+        }
         Reason::Resumed => "goes on where the agent before it on this node ended".to_owned(),
     }
 }
 
 /// A peer as people know it: `cp-2 (10.0.0.12)`, or the address alone.
 pub fn peer(group: &Group, address: IpAddr) -> String {
-    group.peer_name(address).map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
+    group
+        .peer_name(address)
+        .map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
 }
 
 fn short(duration: Duration) -> String {

@@ -49,7 +49,10 @@ pub fn resolve(group: &NodeGroup, facts: &Facts, is_vip: IsVip<'_>) -> Resolved 
     if !link.up {
         resolved.faults.push((
             Fault::LinkDown,
-            format!("{} is down or has no carrier; check the cable, the switch port, or `ip link set {} up`", link.name, link.name),
+            format!(
+                "{} is down or has no carrier; check the cable, the switch port, or `ip link set {} up`",
+                link.name, link.name
+            ),
         ));
     }
     match source_address(group, facts, link, is_vip) {
@@ -59,16 +62,17 @@ pub fn resolve(group: &NodeGroup, facts: &Facts, is_vip: IsVip<'_>) -> Resolved 
     for address in &group.addresses {
         let carrier = match &address.interface {
             None => link,
-            Some(name) => match facts.link_named(name) {
-                Some(carrier) => carrier,
-                None => {
-                    resolved.faults.push((
-                        Fault::InterfaceMissing,
-                        format!("{} is to be bound to {name}, which does not exist (yet); it is waited for", address.address),
-                    ));
+            Some(name) => {
+                let Some(carrier) = facts.link_named(name) else {
+                    let address = address.address;
+                    let sentence = format!(
+                        "{address} is to be bound to {name}, which does not exist (yet); it is waited for"
+                    );
+                    resolved.faults.push((Fault::InterfaceMissing, sentence));
                     continue;
-                }
-            },
+                };
+                carrier
+            }
         };
         resolved.bindings.insert(
             address.address,
@@ -94,13 +98,22 @@ pub fn bound_prefix_length(address: &holdfast_api::model::Address) -> u8 {
 }
 
 /// The named interface, or the one that has an address in whose subnet one of the group's addresses lies.
-fn election_interface<'f>(group: &NodeGroup, facts: &'f Facts, is_vip: IsVip<'_>) -> Result<&'f Link, String> {
+fn election_interface<'f>(
+    group: &NodeGroup,
+    facts: &'f Facts,
+    is_vip: IsVip<'_>,
+) -> Result<&'f Link, String> {
     if let Some(name) = &group.interface {
         return facts.link_named(name).ok_or_else(|| {
             format!("interface {name} does not exist (yet); it is waited for. `ip link` lists those that do")
         });
     }
-    let wanted: Vec<IpAddr> = group.addresses.iter().map(|a| a.address).filter(|a| Family::of(*a) == group.family).collect();
+    let wanted: Vec<IpAddr> = group
+        .addresses
+        .iter()
+        .map(|a| a.address)
+        .filter(|a| Family::of(*a) == group.family)
+        .collect();
     facts
         .addresses()
         .filter(|own| !own.ours && !is_vip(own.address) && !is_link_local(own.address))
@@ -114,25 +127,45 @@ fn election_interface<'f>(group: &NodeGroup, facts: &'f Facts, is_vip: IsVip<'_>
 
 /// The configured source address if it is there, or the one the protocol asks for: the IPv4 primary address, the IPv6
 /// link-local address (RFC 9568 §5.1.1.1, §5.1.2.1) — but a global one towards peers that are not on the link.
-fn source_address(group: &NodeGroup, facts: &Facts, link: &Link, is_vip: IsVip<'_>) -> Result<IpAddr, String> {
+fn source_address(
+    group: &NodeGroup,
+    facts: &Facts,
+    link: &Link,
+    is_vip: IsVip<'_>,
+) -> Result<IpAddr, String> {
     if let Some(wanted) = group.source_address {
         return match facts.address(link.index, wanted) {
             Some(found) if found.usable => Ok(wanted),
-            Some(_) => Err(format!("{wanted} on {} cannot be used yet (tentative or a duplicate)", link.name)),
-            None => Err(format!("{} does not have the source address {wanted}; add it, or correct sourceAddress", link.name)),
+            Some(_) => Err(format!(
+                "{wanted} on {} cannot be used yet (tentative or a duplicate)",
+                link.name
+            )),
+            None => Err(format!(
+                "{} does not have the source address {wanted}; add it, or correct sourceAddress",
+                link.name
+            )),
         };
     }
     let peers: Vec<IpAddr> = match &group.advertisement.mode {
         Mode::Unicast(peers) => peers.iter().map(|named| named.peer.address).collect(),
         Mode::Multicast(_) => Vec::new(),
     };
-    let vip = group.addresses.iter().map(|a| a.address).find(|a| Family::of(*a) == group.family);
+    let vip = group
+        .addresses
+        .iter()
+        .map(|a| a.address)
+        .find(|a| Family::of(*a) == group.family);
     let link_local = group.family == Family::V6 && peers.iter().all(|peer| is_link_local(*peer));
     let near: Vec<IpAddr> = peers.iter().copied().chain(vip).collect();
     let owner = group.priority.is_owner();
     own_addresses(group.family, facts, link, &|address| !owner && is_vip(address))
         .filter(|own| group.family == Family::V4 || is_link_local(own.address) == link_local)
-        .min_by_key(|own| (own.secondary, !subnet(own).is_some_and(|subnet| near.iter().any(|a| subnet.contains(a)))))
+        .min_by_key(|own| {
+            (
+                own.secondary,
+                !subnet(own).is_some_and(|subnet| near.iter().any(|a| subnet.contains(a))),
+            )
+        })
         .map(|own| own.address)
         .ok_or_else(|| {
             let kind = match (group.family, link_local) {
@@ -140,7 +173,10 @@ fn source_address(group: &NodeGroup, facts: &Facts, link: &Link, is_vip: IsVip<'
                 (Family::V6, true) => "IPv6 link-local address",
                 (Family::V6, false) => "global IPv6 address, which its unicast peers need",
             };
-            format!("{} has no usable {kind} to take part from; it is waited for", link.name)
+            format!(
+                "{} has no usable {kind} to take part from; it is waited for",
+                link.name
+            )
         })
 }
 
@@ -148,7 +184,12 @@ fn source_address(group: &NodeGroup, facts: &Facts, link: &Link, is_vip: IsVip<'
 fn preferred_source(vip: IpAddr, facts: &Facts, link: &Link, is_vip: IsVip<'_>) -> Option<IpAddr> {
     own_addresses(Family::of(vip), facts, link, is_vip)
         .filter(|own| is_link_local(own.address) == is_link_local(vip))
-        .min_by_key(|own| (own.secondary, !subnet(own).is_some_and(|subnet| subnet.contains(&vip))))
+        .min_by_key(|own| {
+            (
+                own.secondary,
+                !subnet(own).is_some_and(|subnet| subnet.contains(&vip)),
+            )
+        })
         .map(|own| own.address)
 }
 
@@ -158,9 +199,9 @@ fn own_addresses<'f>(
     link: &Link,
     is_vip: IsVip<'f>,
 ) -> impl Iterator<Item = &'f Address> {
-    facts
-        .addresses_of(link.index)
-        .filter(move |own| Family::of(own.address) == family && own.usable && !own.ours && !is_vip(own.address))
+    facts.addresses_of(link.index).filter(move |own| {
+        Family::of(own.address) == family && own.usable && !own.ours && !is_vip(own.address)
+    })
 }
 
 fn subnet(own: &Address) -> Option<IpNet> {
@@ -179,7 +220,9 @@ mod tests {
     use core::time::Duration;
 
     use holdfast_api::model::{self, Advertisement, Announcement, NamedPeer};
-    use holdfast_vrrp::{Authentication, Checksum, Interval, Peer, Preemption, Priority, Version, VirtualRouterId};
+    use holdfast_vrrp::{
+        Authentication, Checksum, Interval, Peer, Preemption, Priority, Version, VirtualRouterId,
+    };
 
     use super::*;
 
@@ -188,16 +231,35 @@ mod tests {
     }
 
     fn link(index: u32, name: &str) -> Link {
-        Link { index, name: name.into(), up: true, mac: Some([2, 0, 0, 0, 0, 1]) }
+        Link {
+            index,
+            name: name.into(),
+            up: true,
+            mac: Some([2, 0, 0, 0, 0, 1]),
+        }
     }
 
     fn own(interface: u32, address: &str, prefix_length: u8) -> Address {
         let address = ip(address);
-        Address { interface, address, prefix_length, usable: true, secondary: false, ours: false, expires: None }
+        Address {
+            interface,
+            address,
+            prefix_length,
+            usable: true,
+            secondary: false,
+            ours: false,
+            expires: None,
+        }
     }
 
     fn vip(address: &str, prefix_length: u8) -> model::Address {
-        model::Address { address: ip(address), prefix_length, interface: None, label: None, bind: Bind::HostPrefix }
+        model::Address {
+            address: ip(address),
+            prefix_length,
+            interface: None,
+            label: None,
+            bind: Bind::HostPrefix,
+        }
     }
 
     fn group(addresses: &[model::Address]) -> NodeGroup {
@@ -222,7 +284,7 @@ mod tests {
             announcement: Announcement {
                 count: 5,
                 repeat_after: Duration::from_secs(5),
-                refresh_interval: Duration::from_secs(60),
+                refresh_interval: Duration::from_mins(1),
                 arp_reply: false,
             },
             startup_delay: Duration::ZERO,
@@ -232,13 +294,20 @@ mod tests {
     }
 
     fn resolve_with(group: &NodeGroup, facts: &Facts) -> Resolved {
-        resolve(group, facts, &|address| group.addresses.iter().any(|a| a.address == address))
+        resolve(group, facts, &|address| {
+            group.addresses.iter().any(|a| a.address == address)
+        })
     }
 
     fn two_interfaces() -> Facts {
         Facts::of(
             &[link(2, "eth0"), link(3, "eth1")],
-            &[own(2, "192.168.1.5", 24), own(3, "10.0.0.11", 24), own(3, "fe80::11", 64), own(3, "fd00::11", 64)],
+            &[
+                own(2, "192.168.1.5", 24),
+                own(3, "10.0.0.11", 24),
+                own(3, "fe80::11", 64),
+                own(3, "fd00::11", 64),
+            ],
         )
     }
 
@@ -267,12 +336,19 @@ mod tests {
     fn no_subnet_for_the_address_is_a_fault_that_says_what_to_write() {
         let resolved = resolve_with(&group(&[vip("172.16.0.1", 24)]), &two_interfaces());
         assert_eq!(resolved.faults[0].0, Fault::InterfaceMissing);
-        assert!(resolved.faults[0].1.contains("spec.interface"), "{}", resolved.faults[0].1);
+        assert!(
+            resolved.faults[0].1.contains("spec.interface"),
+            "{}",
+            resolved.faults[0].1
+        );
     }
 
     #[test]
     fn a_link_without_carrier_is_a_fault_and_the_source_is_known_all_the_same() {
-        let down = Link { up: false, ..link(3, "eth1") };
+        let down = Link {
+            up: false,
+            ..link(3, "eth1")
+        };
         let facts = Facts::of(&[down], &[own(3, "10.0.0.11", 24)]);
         let resolved = resolve_with(&group(&[vip("10.0.0.100", 24)]), &facts);
         assert_eq!(resolved.fault_set(), Faults::NONE.with(Fault::LinkDown, true));
@@ -285,7 +361,10 @@ mod tests {
         group.interface = Some("eth1".into());
         let facts = Facts::of(&[link(3, "eth1")], &[own(3, "10.0.0.100", 24)]);
         let resolved = resolve_with(&group, &facts);
-        assert_eq!(resolved.fault_set(), Faults::NONE.with(Fault::NoSourceAddress, true));
+        assert_eq!(
+            resolved.fault_set(),
+            Faults::NONE.with(Fault::NoSourceAddress, true)
+        );
         group.priority = Priority::OWNER;
         assert_eq!(resolve_with(&group, &facts).source, Some(ip("10.0.0.100")));
     }
@@ -293,10 +372,22 @@ mod tests {
     #[test]
     fn ipv6_takes_part_from_the_link_local_address_and_from_a_global_one_towards_global_peers() {
         let mut group = group(&[vip("fd00::100", 64)]);
-        assert_eq!(resolve_with(&group, &two_interfaces()).source, Some(ip("fe80::11")));
-        let peer = Peer { address: ip("fd00::12"), min_ttl: 255 };
-        group.advertisement.mode = Mode::Unicast(vec![NamedPeer { name: "b".into(), peer }]);
-        assert_eq!(resolve_with(&group, &two_interfaces()).source, Some(ip("fd00::11")));
+        assert_eq!(
+            resolve_with(&group, &two_interfaces()).source,
+            Some(ip("fe80::11"))
+        );
+        let peer = Peer {
+            address: ip("fd00::12"),
+            min_ttl: 255,
+        };
+        group.advertisement.mode = Mode::Unicast(vec![NamedPeer {
+            name: "b".into(),
+            peer,
+        }]);
+        assert_eq!(
+            resolve_with(&group, &two_interfaces()).source,
+            Some(ip("fd00::11"))
+        );
     }
 
     #[test]
@@ -305,7 +396,10 @@ mod tests {
         group.source_address = Some(ip("10.0.0.99"));
         let resolved = resolve_with(&group, &two_interfaces());
         assert_eq!(resolved.source, None);
-        assert_eq!(resolved.fault_set(), Faults::NONE.with(Fault::NoSourceAddress, true));
+        assert_eq!(
+            resolved.fault_set(),
+            Faults::NONE.with(Fault::NoSourceAddress, true)
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Wires {
         self.vrrp.retain(|key, _| needs.contains_key(key));
         for ((index, family), need) in needs {
             if let Err(error) = self.sync_vrrp(index, family, &need, &mut opened) {
-                errors.push(explain(&error, &format!("listening for VRRP on {} ({family})", need.name)));
+                errors.push(explain(
+                    &error,
+                    &format!("listening for VRRP on {} ({family})", need.name),
+                ));
             }
         }
         let watched = watched(groups);
@@ -86,7 +89,10 @@ impl Wires {
             // An interface that is gone takes its sockets with it.
             let Some(name) = name_of(index) else { continue };
             if let Err(error) = self.sync_neighbors(&name, index, addresses, &mut opened) {
-                errors.push(explain(&error, &format!("listening for ARP and neighbor discovery on {name}")));
+                errors.push(explain(
+                    &error,
+                    &format!("listening for ARP and neighbor discovery on {name}"),
+                ));
             }
         }
         errors
@@ -111,7 +117,9 @@ impl Wires {
                 memberships: BTreeSet::new(),
             });
         }
-        let Some(wire) = self.vrrp.get_mut(&(index, family)) else { return Ok(()) };
+        let Some(wire) = self.vrrp.get_mut(&(index, family)) else {
+            return Ok(());
+        };
         if wire.memberships != need.memberships {
             wire.socket.set_memberships(&need.memberships)?;
             wire.memberships.clone_from(&need.memberships);
@@ -137,9 +145,15 @@ impl Wires {
             for receiver in socket.receivers() {
                 opened(Endpoint::Neighbors(index), receiver)?;
             }
-            entry.insert(NeighborWire { socket, outbox: FrameOutbox::default(), watched: BTreeSet::new() });
+            entry.insert(NeighborWire {
+                socket,
+                outbox: FrameOutbox::default(),
+                watched: BTreeSet::new(),
+            });
         }
-        let Some(wire) = self.neighbors.get_mut(&index) else { return Ok(()) };
+        let Some(wire) = self.neighbors.get_mut(&index) else {
+            return Ok(());
+        };
         if wire.watched != addresses {
             wire.socket.watch(&addresses)?;
             wire.watched = addresses;
@@ -161,7 +175,12 @@ impl VrrpWire {
     }
 
     fn refilter(&mut self) -> io::Result<()> {
-        let wanted = self.groups.keys().copied().filter_map(VirtualRouterId::new).collect();
+        let wanted = self
+            .groups
+            .keys()
+            .copied()
+            .filter_map(VirtualRouterId::new)
+            .collect();
         self.socket.set_filter(&wanted, &self.muted)
     }
 }
@@ -171,10 +190,14 @@ impl VrrpWire {
 fn needs<'g>(groups: impl Iterator<Item = (usize, &'g Group)>) -> BTreeMap<(u32, Family), Need> {
     let mut needs: BTreeMap<(u32, Family), Need> = BTreeMap::new();
     for (slot, group) in groups {
-        let Some(link) = &group.resolved.interface else { continue };
+        let Some(link) = &group.resolved.interface else {
+            continue;
+        };
         let need = needs.entry((link.index, group.spec.family)).or_default();
         need.name.clone_from(&link.name);
-        need.groups.entry(group.spec.virtual_router_id.get()).or_insert(slot);
+        need.groups
+            .entry(group.spec.virtual_router_id.get())
+            .or_insert(slot);
         if let Mode::Multicast(address) = group.spec.advertisement.mode {
             need.memberships.insert(address);
         }
@@ -187,7 +210,10 @@ fn watched<'g>(groups: impl Iterator<Item = (usize, &'g Group)>) -> BTreeMap<u32
     let mut watched: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
     for (_, group) in groups {
         for binding in group.resolved.bindings.values().chain(group.held.bindings()) {
-            watched.entry(binding.interface).or_default().insert(binding.address);
+            watched
+                .entry(binding.interface)
+                .or_default()
+                .insert(binding.address);
         }
     }
     watched

@@ -90,7 +90,12 @@ pub fn arp_program(addresses: &[Ipv4Addr]) -> Vec<SockFilter> {
     let mut program = vec![(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, SENDER_ADDRESS)];
     for address in addresses {
         program.extend([
-            (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, u32::from(*address)),
+            (
+                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+                0,
+                1,
+                u32::from(*address),
+            ),
             (libc::BPF_RET | libc::BPF_K, 0, 0, ACCEPT),
         ]);
     }
@@ -109,7 +114,9 @@ pub fn neighbor_program(addresses: &[Ipv6Addr]) -> Vec<SockFilter> {
     ];
     for address in addresses {
         let octets = address.octets();
-        let words = octets.chunks_exact(4).map(|word| word.iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet)));
+        let words = octets
+            .chunks_exact(4)
+            .map(|word| word.iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet)));
         // Each word that differs leads to the next address: over the rest of the pairs and the final instruction.
         for ((word, offset), over) in words.zip((TARGET..).step_by(4)).zip([7, 5, 3, 1]) {
             program.extend([
@@ -148,6 +155,8 @@ fn encode(program: &[Instruction]) -> Vec<SockFilter> {
     program
         .iter()
         // Every code above fits sixteen bits; the C headers give them as wider integers.
-        .map(|(code, yes, no, constant)| SockFilter::new(u16::try_from(*code).unwrap_or(0), *yes, *no, *constant))
+        .map(|(code, yes, no, constant)| {
+            SockFilter::new(u16::try_from(*code).unwrap_or(0), *yes, *no, *constant)
+        })
         .collect()
 }

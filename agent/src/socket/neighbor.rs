@@ -68,7 +68,12 @@ impl NeighborSocket {
         }
         arp.set_nonblocking(true)?;
         out.set_nonblocking(true)?;
-        Ok(Self { arp, ndp, out, memory: sys::Receiver::new(BATCH, LONGEST) })
+        Ok(Self {
+            arp,
+            ndp,
+            out,
+            memory: sys::Receiver::new(BATCH, LONGEST),
+        })
     }
 
     /// Hears claims to these addresses and drops others in the kernel, as far as they can be listed there.
@@ -84,19 +89,31 @@ impl NeighborSocket {
     /// Receives one batch of each kind without waiting, appends what it claims, and says how many packets there were.
     pub fn receive(&mut self, claims: &mut Vec<Claim>) -> io::Result<usize> {
         let mut received = self.memory.receive(self.arp.as_fd())?;
-        claims.extend(self.memory.iter().filter(|frame| !frame.outgoing).filter_map(|frame| {
-            let (address, mac) = arp::Packet::parse_frame(frame.bytes).ok()?.claimed_address()?;
-            Some(Claim { address: address.into(), mac })
-        }));
+        claims.extend(
+            self.memory
+                .iter()
+                .filter(|frame| !frame.outgoing)
+                .filter_map(|frame| {
+                    let (address, mac) = arp::Packet::parse_frame(frame.bytes).ok()?.claimed_address()?;
+                    Some(Claim {
+                        address: address.into(),
+                        mac,
+                    })
+                }),
+        );
         if let Some(ndp) = &self.ndp {
             received += self.memory.receive(ndp.as_fd())?;
             claims.extend(self.memory.iter().filter_map(|packet| {
-                let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source?, packet.destination?) else {
+                let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source?, packet.destination?)
+                else {
                     return None;
                 };
                 let parsed = ndp::Packet::parse(packet.bytes, source, destination, packet.hop_limit?).ok()?;
                 let (address, mac) = parsed.claimed_address(source)?;
-                Some(Claim { address: address.into(), mac: mac? })
+                Some(Claim {
+                    address: address.into(),
+                    mac: mac?,
+                })
             }));
         }
         Ok(received)
@@ -109,7 +126,10 @@ impl NeighborSocket {
 
     /// What to wait on for claims.
     pub fn receivers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [Some(&self.arp), self.ndp.as_ref()].into_iter().flatten().map(AsFd::as_fd)
+        [Some(&self.arp), self.ndp.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(AsFd::as_fd)
     }
 }
 

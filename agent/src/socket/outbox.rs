@@ -12,9 +12,12 @@ use crate::sys::{Datagram, Sender};
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
-    queued: Vec<(Range<usize>, Option<(IpAddr, IpAddr)>)>,
+    queued: Vec<Queued>,
     sender: Sender,
 }
+
+/// One datagram: where its bytes are, and from which address to which it goes.
+type Queued = (Range<usize>, Option<(IpAddr, IpAddr)>);
 
 /// Whole Ethernet frames that wait to be sent together.
 #[derive(Debug, Default)]
@@ -46,9 +49,10 @@ impl Outbox {
         let mut report = SendReport::default();
         let mut next = 0;
         while next < self.queued.len() {
-            let datagrams = self.queued[next..]
-                .iter()
-                .map(|(range, path)| Datagram { bytes: &self.bytes[range.clone()], path: *path });
+            let datagrams = self.queued[next..].iter().map(|(range, path)| Datagram {
+                bytes: &self.bytes[range.clone()],
+                path: *path,
+            });
             match self.sender.send(socket, datagrams) {
                 Ok(sent) => {
                     report.sent += sent;

@@ -75,7 +75,12 @@ impl VrrpSocket {
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
             socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         }
-        Ok(Self { socket, family, interface: index, memberships: BTreeSet::new() })
+        Ok(Self {
+            socket,
+            family,
+            interface: index,
+            memberships: BTreeSet::new(),
+        })
     }
 
     /// Joins and leaves multicast groups so that exactly `groups` are heard.
@@ -100,7 +105,8 @@ impl VrrpSocket {
 
     /// Has the kernel drop what comes with an identifier in `muted`, unless it is in `wanted`.
     pub fn set_filter(&mut self, wanted: &VridSet, muted: &VridSet) -> io::Result<()> {
-        self.socket.attach_filter(&vrrp_program(self.family, &muted.without(wanted)))
+        self.socket
+            .attach_filter(&vrrp_program(self.family, &muted.without(wanted)))
     }
 
     /// Receives one batch into `inbox`, without waiting; how many packets.
@@ -130,7 +136,10 @@ pub struct Inbox {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { memory: sys::Receiver::new(BATCH, LONGEST), family: Family::V4 }
+        Self {
+            memory: sys::Receiver::new(BATCH, LONGEST),
+            family: Family::V4,
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_void, cmsghdr, in6_pktinfo, in_pktinfo, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{
+    c_void, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6,
+    sockaddr_storage,
+};
 
 /// So many datagrams go with one system call at most: the kernel's own limit (`UIO_MAXIOV`).
 const MOST_PER_CALL: usize = 1024;
@@ -60,7 +63,10 @@ impl Sender {
         self.controls.reserve(count);
         for datagram in datagrams.take(count) {
             let header = self.header(&datagram);
-            self.headers.push(mmsghdr { msg_hdr: header, msg_len: 0 });
+            self.headers.push(mmsghdr {
+                msg_hdr: header,
+                msg_len: 0,
+            });
         }
         // SAFETY: the headers point into the vectors of `self`, which are not touched until the call returns, and to the
         // datagrams' bytes, which the kernel only reads.
@@ -171,7 +177,10 @@ impl Receiver {
             header.msg_namelen = mem::size_of::<sockaddr_storage>() as libc::socklen_t;
             header.msg_control = (&raw mut self.controls[index]).cast();
             header.msg_controllen = CONTROL_LEN;
-            self.headers[index] = mmsghdr { msg_hdr: header, msg_len: 0 };
+            self.headers[index] = mmsghdr {
+                msg_hdr: header,
+                msg_len: 0,
+            };
         }
         // SAFETY: each header points to one buffer, one name and one control of `self`, all of the lengths given and none
         // shared with another header; they are not touched until the call returns. No timeout is passed.
@@ -217,12 +226,16 @@ impl Receiver {
 
 impl core::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Receiver").field("received", &self.received).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 
 fn last<T>(vector: &mut [T]) -> *mut T {
-    vector.last_mut().map_or(std::ptr::null_mut(), |last| &raw mut *last)
+    vector
+        .last_mut()
+        .map_or(std::ptr::null_mut(), |last| &raw mut *last)
 }
 
 /// The address as the kernel takes it, and its length.
@@ -258,14 +271,20 @@ fn write_source(header: &msghdr, source: IpAddr) -> usize {
             IpAddr::V4(source) => {
                 let info = in_pktinfo {
                     ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(source).to_be() },
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: u32::from(source).to_be(),
+                    },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
                 write_control(control, libc::IPPROTO_IP, libc::IP_PKTINFO, &info)
             }
             IpAddr::V6(source) => {
-                let info =
-                    in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: source.octets() }, ipi6_ifindex: 0 };
+                let info = in6_pktinfo {
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: source.octets(),
+                    },
+                    ipi6_ifindex: 0,
+                };
                 write_control(control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info)
             }
         }

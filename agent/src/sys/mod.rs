@@ -2,11 +2,13 @@
 //! (docs/adr/0004-unsafe.md). Each wrapper is safe to call with anything.
 
 #![allow(unsafe_code)]
+// The C interface gives its constants and sizes as wider integers than it takes them; each fits.
+#![allow(clippy::cast_possible_truncation)]
 
 mod batch;
 mod thread;
 
-pub use batch::{Datagram, Received, Receiver, Sender};
+pub use batch::{Datagram, Receiver, Sender};
 pub use thread::{lock_memory, set_realtime};
 
 use std::io;
@@ -34,5 +36,9 @@ pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

@@ -6,9 +6,17 @@ use super::check;
 
 /// Gives the calling thread real-time priority (`SCHED_FIFO`); its children do not inherit it.
 pub fn set_realtime(priority: i32) -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: priority };
+    let parameters = libc::sched_param {
+        sched_priority: priority,
+    };
     // SAFETY: 0 is the calling thread; the pointer is to a valid structure that outlives the call.
-    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters) })
+    check(unsafe {
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameters,
+        )
+    })
 }
 
 /// Locks the process's pages into memory as they are touched, those of today and of tomorrow.

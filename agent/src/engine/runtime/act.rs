@@ -21,7 +21,9 @@ impl Runtime {
 
     /// The same for an input that came from `source`.
     pub(super) fn drive_from(&mut self, slot: usize, now: Instant, input: Input<'_>, source: Option<IpAddr>) {
-        let Some(group) = self.groups.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(group) = self.groups.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
         // Who was Active is asked before, because becoming Active forgets it.
         let peer = group.router.snapshot().active_peer.or(source);
         let packet = matches!(input, Input::Advertisement(_));
@@ -35,7 +37,9 @@ impl Runtime {
             self.perform(slot, now, action, peer, source);
         }
         self.actions = actions;
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         if believed {
             group.counters.advertisements_received += 1;
         }
@@ -48,7 +52,14 @@ impl Runtime {
         }
     }
 
-    fn perform(&mut self, slot: usize, now: Instant, action: Action, peer: Option<IpAddr>, source: Option<IpAddr>) {
+    fn perform(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        action: Action,
+        peer: Option<IpAddr>,
+        source: Option<IpAddr>,
+    ) {
         match action {
             Action::Send { priority } => self.advertise(slot, priority),
             Action::Bind(addresses) => self.bind(slot, now, &addresses),
@@ -64,7 +75,9 @@ impl Runtime {
             Action::Unbind(addresses) => self.unbind(slot, &addresses),
             Action::Transition(transition) => self.transition(slot, &transition, peer),
             Action::Dropped(reason) => {
-                let Some(group) = self.groups[slot].as_mut() else { return };
+                let Some(group) = self.groups[slot].as_mut() else {
+                    return;
+                };
                 group.count_drop(&reason);
                 let said = source.and_then(|source| group.notices.dropped(now, source, &reason));
                 if let Some((kind, message)) = said {
@@ -77,17 +90,24 @@ impl Runtime {
 
     /// Something on the wire that should not be so: counted, kept for status, and said.
     fn notice(&mut self, slot: usize, now: Instant, notice: Notice, source: Option<IpAddr>) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let about = match notice {
             Notice::AddressClaimed(address) => {
                 group.counters.conflicts += 1;
                 address
             }
-            Notice::OtherActive { router, .. } | Notice::IntervalDiffers { router, .. } => router,
-            Notice::OtherOwner(router) | Notice::AddressesDiffer(router) => router,
+            Notice::OtherActive { router, .. }
+            | Notice::IntervalDiffers { router, .. }
+            | Notice::OtherOwner(router)
+            | Notice::AddressesDiffer(router) => router,
         };
         let kind = notice.label();
-        if let Some(message) = group.notices.note(now, kind, source.unwrap_or(about), || notice.to_string()) {
+        if let Some(message) = group
+            .notices
+            .note(now, kind, source.unwrap_or(about), || notice.to_string())
+        {
             self.say(slot, kind, message);
         }
     }
@@ -95,17 +115,29 @@ impl Runtime {
     /// Tells the rest of the agent about a group.
     pub(super) fn say(&mut self, slot: usize, kind: &str, message: String) {
         let group = self.groups[slot].as_ref().map(|group| group.spec.name.clone());
-        self.outlet.send(Event::Notice { group, kind: kind.to_owned(), message });
+        self.outlet.send(Event::Notice {
+            group,
+            kind: kind.to_owned(),
+            message,
+        });
     }
 
     /// Queues one advertisement for each destination.
     fn advertise(&mut self, slot: usize, priority: u8) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let config = group.router.config();
-        let (Some(source), Some(link)) = (config.source, &group.resolved.interface) else { return };
-        let Some(wire) = self.wires.vrrp.get_mut(&(link.index, config.family)) else { return };
+        let (Some(source), Some(link)) = (config.source, &group.resolved.interface) else {
+            return;
+        };
+        let Some(wire) = self.wires.vrrp.get_mut(&(link.index, config.family)) else {
+            return;
+        };
         let mut queue = |destination: IpAddr| {
-            wire.outbox.push(source, destination, |packet| vrrp::emit(config, priority, source, destination, packet));
+            wire.outbox.push(source, destination, |packet| {
+                vrrp::emit(config, priority, source, destination, packet);
+            });
             wire.senders.push(slot);
         };
         match &config.transport {
@@ -118,9 +150,13 @@ impl Runtime {
     }
 
     fn bind(&mut self, slot: usize, now: Instant, addresses: &[VirtualAddress]) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
-        let (bindings, foreign): (Vec<_>, Vec<_>) =
-            group.bindings_of(addresses).into_iter().partition(|(_, binding)| !self.facts.is_foreign(binding));
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
+        let (bindings, foreign): (Vec<_>, Vec<_>) = group
+            .bindings_of(addresses)
+            .into_iter()
+            .partition(|(_, binding)| !self.facts.is_foreign(binding));
         let mut leftovers = Vec::new();
         for (_, binding) in &foreign {
             // The address owner's own address, or somebody's leftover: given a lifetime, it would be deleted one day.
@@ -140,21 +176,33 @@ impl Runtime {
         self.next_ticket += 1;
         group.bind_ticket = Some(ticket);
         self.tickets.insert(ticket, slot);
-        self.request(Request::Bind { ticket, bindings: request, lifetime });
+        self.request(Request::Bind {
+            ticket,
+            bindings: request,
+            lifetime,
+        });
         for message in leftovers {
             self.say(slot, "address_not_ours", message);
         }
     }
 
     fn renew(&mut self, slot: usize, now: Instant) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let lifetime = group.router.config().lifetime;
         let (bindings, not_after) = group.held.renew(now + lifetime);
-        self.request(Request::Renew { bindings, lifetime, not_after });
+        self.request(Request::Renew {
+            bindings,
+            lifetime,
+            not_after,
+        });
     }
 
     fn unbind(&mut self, slot: usize, addresses: &[VirtualAddress]) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let bindings = group.held.remove(addresses, &self.facts);
         if group.held.announced().is_empty() {
             self.announcer.cancel(slot);
@@ -170,7 +218,9 @@ impl Runtime {
 
     /// Binds again what is bound another way now; the router need not know.
     pub(super) fn bind_again(&mut self, slot: usize, bindings: Arc<[Binding]>) {
-        let Some(group) = self.groups[slot].as_ref() else { return };
+        let Some(group) = self.groups[slot].as_ref() else {
+            return;
+        };
         if bindings.is_empty() {
             return;
         }
@@ -178,12 +228,17 @@ impl Runtime {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.tickets.insert(ticket, slot);
-        self.request(Request::Bind { ticket, bindings, lifetime });
+        self.request(Request::Bind {
+            ticket,
+            bindings,
+            lifetime,
+        });
     }
 
     fn request(&mut self, request: Request) {
         if self.backlog.is_empty() {
-            let Err(tokio::sync::mpsc::error::TrySendError::Full(request)) = self.netlink.try_send(request) else {
+            let Err(tokio::sync::mpsc::error::TrySendError::Full(request)) = self.netlink.try_send(request)
+            else {
                 return;
             };
             self.keep(request);
@@ -201,12 +256,19 @@ impl Runtime {
     }
 
     fn transition(&mut self, slot: usize, transition: &Transition, peer: Option<IpAddr>) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         if transition.to == State::Active {
             group.counters.became_active += 1;
         }
         let peer = peer.map(|peer| report::peer(group, peer));
-        let faults: Vec<String> = group.resolved.faults.iter().map(|(_, sentence)| sentence.clone()).collect();
+        let faults: Vec<String> = group
+            .resolved
+            .faults
+            .iter()
+            .map(|(_, sentence)| sentence.clone())
+            .collect();
         self.outlet.send(Event::Transition {
             group: group.spec.name.clone(),
             transition: *transition,
@@ -220,15 +282,28 @@ impl Runtime {
         if self.announcer.next().is_none_or(|next| next > now) {
             return;
         }
-        let Self { announcer, groups, wires, .. } = self;
+        let Self {
+            announcer,
+            groups,
+            wires,
+            ..
+        } = self;
         let mut counted: Vec<(usize, u64)> = Vec::new();
         announcer.run(
             now,
-            |slot| groups[slot].as_ref().map_or(&[], |group: &Group| group.held.announced()),
+            |slot| {
+                groups[slot]
+                    .as_ref()
+                    .map_or(&[], |group: &Group| group.held.announced())
+            },
             |slot, announced| {
-                let Some(wire) = wires.neighbors.get_mut(&announced.interface) else { return 0 };
+                let Some(wire) = wires.neighbors.get_mut(&announced.interface) else {
+                    return 0;
+                };
                 wire.outbox.push(|frame| announced.emit_frame(frame));
-                let reply = groups[slot].as_ref().is_some_and(|group| group.spec.announcement.arp_reply);
+                let reply = groups[slot]
+                    .as_ref()
+                    .is_some_and(|group| group.spec.announcement.arp_reply);
                 let mut frames = 1;
                 if reply && announced.address.is_ipv4() {
                     wire.outbox.push(|frame| announced.emit_reply_frame(frame));
@@ -247,7 +322,12 @@ impl Runtime {
 
     /// Puts everything queued on the wire, advertisements first, and lets waiting requests and events go.
     pub(super) fn flush(&mut self) {
-        for wire in self.wires.vrrp.values_mut().filter(|wire| !wire.senders.is_empty()) {
+        for wire in self
+            .wires
+            .vrrp
+            .values_mut()
+            .filter(|wire| !wire.senders.is_empty())
+        {
             let report = wire.socket.send(&mut wire.outbox);
             for slot in &wire.senders {
                 if let Some(group) = self.groups[*slot].as_mut() {
@@ -255,19 +335,29 @@ impl Runtime {
                 }
             }
             for (index, _) in &report.failed {
-                if let Some(group) = wire.senders.get(*index).and_then(|slot| self.groups[*slot].as_mut()) {
+                if let Some(group) = wire
+                    .senders
+                    .get(*index)
+                    .and_then(|slot| self.groups[*slot].as_mut())
+                {
                     group.counters.advertisements_sent -= 1;
                     group.counters.send_errors += 1;
                 }
             }
             wire.senders.clear();
         }
-        for wire in self.wires.neighbors.values_mut().filter(|wire| !wire.outbox.is_empty()) {
+        for wire in self
+            .wires
+            .neighbors
+            .values_mut()
+            .filter(|wire| !wire.outbox.is_empty())
+        {
             // A link that went down loses announcements; the link's return announces again.
             let _ = wire.socket.send(&mut wire.outbox);
         }
         while let Some(request) = self.backlog.pop_front() {
-            if let Err(tokio::sync::mpsc::error::TrySendError::Full(request)) = self.netlink.try_send(request) {
+            if let Err(tokio::sync::mpsc::error::TrySendError::Full(request)) = self.netlink.try_send(request)
+            {
                 self.backlog.push_front(request);
                 break;
             }

@@ -2,7 +2,9 @@
 //! withdrawn ones hand over. And the same again whenever the node's links or addresses change what a group means.
 
 use holdfast_api::model::{NodeGroup, NodeSpec};
-use holdfast_vrrp::{Change, Fault, Faults, Health, Input, Instant, Resume, Shutdown, Standing, VirtualRouter};
+use holdfast_vrrp::{
+    Change, Fault, Faults, Health, Input, Instant, Resume, Shutdown, Standing, VirtualRouter,
+};
 
 use super::Runtime;
 use crate::clock;
@@ -52,7 +54,9 @@ impl Runtime {
         }
         self.sync_wires();
         for slot in 0..self.groups.len() {
-            let Some(group) = self.groups[slot].as_mut() else { continue };
+            let Some(group) = self.groups[slot].as_mut() else {
+                continue;
+            };
             group.held.refresh(&self.facts);
             if !group.started {
                 // Not before its sockets are open, so that its first word is heard.
@@ -66,7 +70,11 @@ impl Runtime {
     /// Puts a new group into a free slot. It starts once [`Runtime::resolve_again`] has opened its sockets.
     fn start(&mut self, spec: NodeGroup) {
         let now = clock::now();
-        let slot = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
+        let slot = self
+            .groups
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.groups.len());
         if slot == self.groups.len() {
             self.groups.push(None);
         }
@@ -96,7 +104,10 @@ impl Runtime {
             .bindings
             .values()
             .map(|binding| {
-                self.facts.address(binding.interface, binding.address)?.expires.filter(|expires| *expires > now)
+                self.facts
+                    .address(binding.interface, binding.address)?
+                    .expires
+                    .filter(|expires| *expires > now)
             })
             .collect::<Option<Vec<_>>>()?
             .into_iter()
@@ -110,7 +121,9 @@ impl Runtime {
 
     /// Makes a running group what `spec` says, moving no more than that asks for.
     fn change(&mut self, slot: usize, now: Instant, spec: NodeGroup) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         if group.retiring.is_some() {
             group.retiring = Some(Successor::Group(Box::new(spec)));
             return;
@@ -119,7 +132,11 @@ impl Runtime {
             return;
         }
         let restart = group.spec.interface != spec.interface
-            || group.router.config().diff(&config(&spec, &group.resolved, self.vips.len())) == Change::Restart;
+            || group
+                .router
+                .config()
+                .diff(&config(&spec, &group.resolved, self.vips.len()))
+                == Change::Restart;
         if restart {
             self.replace(slot, now, Successor::Group(Box::new(spec)));
         } else {
@@ -129,7 +146,9 @@ impl Runtime {
 
     /// Has a group hand over and then be `successor`.
     fn replace(&mut self, slot: usize, now: Instant, successor: Successor) {
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         if group.retiring.replace(successor).is_none() {
             self.drive(slot, now, Input::Shutdown(Shutdown::Planned));
         }
@@ -139,12 +158,16 @@ impl Runtime {
     pub(super) fn retire(&mut self, slot: usize) {
         // Its last word is still queued on a socket that may be closed below.
         self.flush();
-        let Some(group) = self.groups[slot].take() else { return };
+        let Some(group) = self.groups[slot].take() else {
+            return;
+        };
         self.slots.remove(&group.spec.name);
         self.timers.disarm(slot);
         self.announcer.cancel(slot);
         self.vips.retain(|_, owner| *owner != slot);
-        self.outlet.send(Event::Withdrawn { group: group.spec.name.clone() });
+        self.outlet.send(Event::Withdrawn {
+            group: group.spec.name.clone(),
+        });
         match group.retiring {
             Some(Successor::Group(spec)) if self.ending.is_none() => self.start(*spec),
             _ => {}
@@ -154,7 +177,9 @@ impl Runtime {
     }
 
     fn resolve_one(&mut self, slot: usize, now: Instant) {
-        let Some(group) = self.groups[slot].as_ref() else { return };
+        let Some(group) = self.groups[slot].as_ref() else {
+            return;
+        };
         let mut resolved = self.resolve(&group.spec, slot);
         let started = group.started;
         let moved = matches!((&group.resolved.interface, &resolved.interface), (Some(old), Some(new)) if old.index != new.index);
@@ -164,9 +189,15 @@ impl Runtime {
         let reconfigure = *group.router.config() != config;
         if moved && started && old_faults.is_empty() {
             // Another interface under the same name: what was bound to the old one is given up first.
-            self.drive(slot, now, health(Faults::NONE.with(Fault::InterfaceMissing, true)));
+            self.drive(
+                slot,
+                now,
+                health(Faults::NONE.with(Fault::InterfaceMissing, true)),
+            );
         }
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let again = group.held.update(&resolved, &self.facts);
         core::mem::swap(&mut group.resolved, &mut resolved);
         // Faults come before and go after a new configuration, so that a router never takes part with half of it.
@@ -186,12 +217,18 @@ impl Runtime {
     /// What a group means here, and whether another one has its identifier already.
     fn resolve(&self, spec: &NodeGroup, slot: usize) -> Resolved {
         let mut resolved = resolve(spec, &self.facts, &|address| self.vips.contains_key(&address));
-        let Some(link) = &resolved.interface else { return resolved };
+        let Some(link) = &resolved.interface else {
+            return resolved;
+        };
         let holder = self.groups.iter().enumerate().find_map(|(other, group)| {
             let group = group.as_ref().filter(|_| other != slot)?;
             let same = group.spec.virtual_router_id == spec.virtual_router_id
                 && group.spec.family == spec.family
-                && group.resolved.interface.as_ref().is_some_and(|other| other.index == link.index)
+                && group
+                    .resolved
+                    .interface
+                    .as_ref()
+                    .is_some_and(|other| other.index == link.index)
                 && !group.resolved.fault_set().contains(Fault::IdentifierInUse);
             same.then_some(&group.spec.name)
         });
@@ -210,27 +247,52 @@ impl Runtime {
         for (slot, group) in self.groups.iter().enumerate() {
             let Some(group) = group else { continue };
             let held = group.held.bindings().map(|binding| binding.address);
-            for address in group.spec.addresses.iter().map(|address| address.address).chain(held) {
+            for address in group
+                .spec
+                .addresses
+                .iter()
+                .map(|address| address.address)
+                .chain(held)
+            {
                 self.vips.entry(address).or_insert(slot);
             }
         }
     }
 
     fn sync_wires(&mut self) {
-        let Self { wires, groups, epoll, facts, .. } = self;
-        let running = groups.iter().enumerate().filter_map(|(slot, group)| Some((slot, group.as_ref()?)));
+        let Self {
+            wires,
+            groups,
+            epoll,
+            facts,
+            ..
+        } = self;
+        let running = groups
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, group)| Some((slot, group.as_ref()?)));
         let name_of = |index| facts.link(index).map(|link| link.name.clone());
         let errors = wires.sync(running, name_of, |endpoint: Endpoint, socket| {
             use nix::sys::epoll::{EpollEvent, EpollFlags};
-            Ok(epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, super::token(endpoint)))?)
+            Ok(epoll.add(
+                socket,
+                EpollEvent::new(EpollFlags::EPOLLIN, super::token(endpoint)),
+            )?)
         });
         for error in errors {
-            let event = Event::Notice { group: None, kind: "socket".into(), message: error.to_string() };
+            let event = Event::Notice {
+                group: None,
+                kind: "socket".into(),
+                message: error.to_string(),
+            };
             self.outlet.send(event);
         }
     }
 }
 
 fn health(faults: Faults) -> Input<'static> {
-    Input::Health(Health { faults, standing: Standing::Base })
+    Input::Health(Health {
+        faults,
+        standing: Standing::Base,
+    })
 }

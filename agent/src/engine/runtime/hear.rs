@@ -25,13 +25,21 @@ impl Runtime {
     fn hear_vrrp(&mut self, index: u32, family: Family) {
         let mut inbox = core::mem::take(&mut self.inbox);
         for _ in 0..BATCHES_PER_ROUND {
-            let Some(wire) = self.wires.vrrp.get(&(index, family)) else { break };
+            let Some(wire) = self.wires.vrrp.get(&(index, family)) else {
+                break;
+            };
             // A socket error (the interface went down, say) is told by netlink in better words.
             let received = wire.socket.receive(&mut inbox).unwrap_or(0);
             let now = clock::now();
             for packet in inbox.iter() {
-                let Some((_, virtual_router_id)) = vrrp::peek(packet.payload) else { continue };
-                let slot = self.wires.vrrp.get(&(index, family)).and_then(|wire| wire.group(virtual_router_id));
+                let Some((_, virtual_router_id)) = vrrp::peek(packet.payload) else {
+                    continue;
+                };
+                let slot = self
+                    .wires
+                    .vrrp
+                    .get(&(index, family))
+                    .and_then(|wire| wire.group(virtual_router_id));
                 match slot {
                     Some(slot) => self.drive_packet(slot, now, packet),
                     None => self.hear_foreign(index, family, virtual_router_id, now, &packet),
@@ -59,13 +67,18 @@ impl Runtime {
             addresses.find_map(|address| Some((address, *self.vips.get(&address)?)))
         });
         let Some((address, slot)) = ours else {
-            if let (Some(id), Some(wire)) = (VirtualRouterId::new(id), self.wires.vrrp.get_mut(&(index, family))) {
+            if let (Some(id), Some(wire)) = (
+                VirtualRouterId::new(id),
+                self.wires.vrrp.get_mut(&(index, family)),
+            ) {
                 // If the kernel refuses the filter, the packets keep coming and cost a little; nothing else.
                 let _ = wire.mute(id);
             }
             return;
         };
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let ours = group.spec.virtual_router_id;
         let said = group.notices.note(now, "virtual_router_id_mismatch", source, || {
             format!(
@@ -82,7 +95,9 @@ impl Runtime {
         let mut claims = core::mem::take(&mut self.claims);
         for _ in 0..BATCHES_PER_ROUND {
             claims.clear();
-            let Some(wire) = self.wires.neighbors.get_mut(&index) else { break };
+            let Some(wire) = self.wires.neighbors.get_mut(&index) else {
+                break;
+            };
             if wire.socket.receive(&mut claims).unwrap_or(0) == 0 {
                 break;
             }
@@ -115,8 +130,12 @@ impl Runtime {
     }
 
     fn bound(&mut self, ticket: u64, error: Option<&str>) {
-        let Some(slot) = self.tickets.remove(&ticket) else { return };
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(slot) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         let result = match error {
             None => {
                 group.bind_error = None;
@@ -131,7 +150,9 @@ impl Runtime {
             }
         };
         // An answer to a request that a later one has overtaken says nothing about now.
-        let Some(group) = self.groups[slot].as_mut() else { return };
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
         if group.bind_ticket == Some(ticket) {
             group.bind_ticket = None;
             self.drive(slot, clock::now(), Input::AddressResult(result));
@@ -143,10 +164,20 @@ impl Runtime {
             self.topology_changed = true;
             return;
         };
-        let Some(group) = self.groups[slot].as_mut() else { return };
-        if group.held.bindings().any(|held| held.interface == interface && held.address == address) {
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
+        if group
+            .held
+            .bindings()
+            .any(|held| held.interface == interface && held.address == address)
+        {
             group.counters.addresses_restored += 1;
-            self.drive(slot, clock::now(), Input::AddressResult(AddressResult::Removed(address)));
+            self.drive(
+                slot,
+                clock::now(),
+                Input::AddressResult(AddressResult::Removed(address)),
+            );
         }
     }
 }

@@ -140,10 +140,16 @@ impl Runtime {
     /// Sets up what can fail, so that the thread itself has nothing left to refuse.
     pub fn new(parts: Parts) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+        let timer = TimerFd::new(
+            ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
+        )?;
         epoll.add(parts.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         epoll.add(timer.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
-        epoll.add(parts.messages.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, NETLINK))?;
+        epoll.add(
+            parts.messages.as_fd(),
+            EpollEvent::new(EpollFlags::EPOLLIN, NETLINK),
+        )?;
         Ok(Self {
             epoll,
             timer,
@@ -239,7 +245,9 @@ impl Runtime {
     fn fire(&mut self) {
         let now = clock::now();
         while let Some(slot) = self.timers.pop_due(now) {
-            let Some(group) = self.groups.get(slot).and_then(Option::as_ref) else { continue };
+            let Some(group) = self.groups.get(slot).and_then(Option::as_ref) else {
+                continue;
+            };
             match group.router.next_timeout() {
                 Some(deadline) if deadline <= now => self.drive(slot, now, Input::Timeout),
                 Some(deadline) => self.timers.arm(slot, deadline),
@@ -254,7 +262,10 @@ impl Runtime {
             Some(Ending::HandingOver { give_up_at }) => *give_up_at,
             _ => None,
         };
-        let next = [self.timers.next(), self.announcer.next(), ending].into_iter().flatten().min();
+        let next = [self.timers.next(), self.announcer.next(), ending]
+            .into_iter()
+            .flatten()
+            .min();
         if next == self.timer_at {
             return;
         }
@@ -262,7 +273,8 @@ impl Runtime {
             // Zero would disarm the timer; a deadline in the past fires at once.
             Some(at) => {
                 let at = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
-                self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+                self.timer
+                    .set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
             }
             None => self.timer.unset(),
         };
@@ -283,7 +295,11 @@ impl Runtime {
 
     /// Has every group hand over; the second time, without waiting for a successor.
     fn stop(&mut self) {
-        let shutdown = if self.ending.is_some() { Shutdown::Immediate } else { Shutdown::Planned };
+        let shutdown = if self.ending.is_some() {
+            Shutdown::Immediate
+        } else {
+            Shutdown::Planned
+        };
         self.ending = Some(Ending::HandingOver { give_up_at: None });
         let now = clock::now();
         for slot in 0..self.groups.len() {
@@ -296,12 +312,27 @@ impl Runtime {
 
     /// Which groups were Active, for the agent that comes next.
     fn leave_behind(&self) -> Predecessor {
-        let active = self.groups.iter().flatten().filter(|group| group.retiring.is_none()).filter_map(|group| {
-            let snapshot = group.router.snapshot();
-            (snapshot.state == holdfast_vrrp::State::Active)
-                .then(|| (group.spec.name.clone(), Takeover { since_nanos: snapshot.since.as_nanos() }))
-        });
-        Predecessor { boot_id: self.predecessor.boot_id.clone(), active: active.collect(), handed_over: true }
+        let active = self
+            .groups
+            .iter()
+            .flatten()
+            .filter(|group| group.retiring.is_none())
+            .filter_map(|group| {
+                let snapshot = group.router.snapshot();
+                (snapshot.state == holdfast_vrrp::State::Active).then(|| {
+                    (
+                        group.spec.name.clone(),
+                        Takeover {
+                            since_nanos: snapshot.since.as_nanos(),
+                        },
+                    )
+                })
+            });
+        Predecessor {
+            boot_id: self.predecessor.boot_id.clone(),
+            active: active.collect(),
+            handed_over: true,
+        }
     }
 
     /// Whether the end has come; says so on the way out.
