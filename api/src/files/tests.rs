@@ -306,10 +306,11 @@ fn a_password_is_read_from_its_file_and_never_shown() {
 
 #[test]
 fn a_warning_does_not_keep_a_group_from_running() {
-    let loaded = load_text(&GROUP_A.replace("192.0.2.100/24", "fd00::100/64")).unwrap();
+    let owner = format!("{GROUP_A}  priority: 255\n  preemption: {{type: Never}}\n");
+    let loaded = load_text(&owner).unwrap();
     assert_eq!(loaded.spec.groups.len(), 1);
     assert_eq!(loaded.warnings.len(), 1);
-    assert_eq!(loaded.warnings[0].field, "spec.addresses");
+    assert_eq!(loaded.warnings[0].field, "spec.preemption.type");
 }
 
 /// Pieces that make documents which come close to groups.

@@ -143,17 +143,21 @@ pub(super) fn interface_of_link_local(group: &NodeGroup) -> Vec<Finding> {
     }
 }
 
-pub(super) fn link_local_first(group: &VirtualIPGroup) -> Vec<Finding> {
+/// Where the link-local address stands does not matter here: the advertisement puts it first.
+pub(super) fn link_local(group: &VirtualIPGroup) -> Vec<Finding> {
     if election_family(&group.spec) != Some(Family::IPv6) {
         return Vec::new();
     }
-    let first = networks(&group.spec).find_map(|(_, network)| match network.addr() {
-        IpAddr::V6(address) => Some(address),
-        IpAddr::V4(_) => None,
-    });
-    let other = first.filter(|address| !address.is_unicast_link_local());
-    other
-        .map(|address| Finding::at("spec.addresses").value(address))
+    let mut own_family = networks(&group.spec)
+        .filter_map(|(_, network)| match network.addr() {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        })
+        .peekable();
+    // Without any address of the family another rule has spoken already.
+    let missing = own_family.peek().is_some() && !own_family.any(|address| address.is_unicast_link_local());
+    missing
+        .then(|| Finding::at("spec.addresses"))
         .into_iter()
         .collect()
 }

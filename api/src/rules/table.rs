@@ -268,12 +268,12 @@ pub const TABLE: &[Rule] = &[
         "probes are not built yet: remove them, or this node would promise to watch a service that it does not watch",
         Check::Group(election::probes),
     )),
-    warning(rule(
+    rule(
         "ipv6-link-local",
         "spec.addresses",
-        "RFC 9568 §5.2.9 (erratum 8300) wants a link-local address first in an IPv6 election: other implementations may drop these advertisements; to be sure, put one such as fe80::100/64 first",
-        Check::Group(addresses::link_local_first),
-    )),
+        "an IPv6 election advertises a link-local address first (RFC 9568 §5.2.9), and routers drop what does not: add one of your choice, such as fe80::100/64",
+        Check::Group(addresses::link_local),
+    ),
     rule(
         "vrid-neighbor",
         "spec.virtualRouterID",
