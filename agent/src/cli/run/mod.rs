@@ -44,7 +44,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
 struct Agent {
     shared: Arc<Shared>,
     source: Source,
-    /// The configuration that is in force, or that will be as soon as this agent runs the groups.
+    /// The configuration that will be in force as soon as this agent runs the groups.
     offer: Offer,
     run_dir: RunDir,
     signals: Signals,

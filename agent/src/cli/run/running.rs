@@ -59,7 +59,7 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         predecessor,
         limitations,
     } = started;
-    let spec = agent.offer.spec.clone();
+    let spec = std::mem::take(&mut agent.offer.spec);
     apply(&engine, &spec).await?;
     agent.shared.set_applied();
     tracing::info!(
@@ -195,8 +195,7 @@ impl Running {
 
     async fn adopt(&mut self, offer: Offer) -> Result<(), Failure> {
         apply(&self.engine, &offer.spec).await?;
-        self.spec = offer.spec.clone();
-        self.agent.offer = offer;
+        self.spec = offer.spec;
         let exists = |group: &str| self.spec.groups.contains_key(group);
         self.agent.shared.keep_transitions_of(exists);
         if self.tracker.keep(exists) {
