@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use holdfast_vrrp::{Preemption, State};
+use holdfast_vrrp::{Preemption, Standing, State};
 
 use crate::bounds::Bounds;
 use crate::clock::Moment;
@@ -21,6 +21,8 @@ struct Handover {
     members: Vec<usize>,
     addresses: Vec<IpAddr>,
     started: Moment,
+    /// Whether another node has become Active since.
+    served: bool,
 }
 
 /// Watches the world and remembers the first thing that was wrong.
@@ -177,6 +179,7 @@ impl Checker {
             members: members.clone(),
             addresses: addresses.iter().map(|address| address.address).collect(),
             started: now,
+            served: false,
         })
     }
 
@@ -262,14 +265,14 @@ impl Checker {
 
     fn observe_handovers(&mut self, now: Moment, nodes: &[Node]) {
         let mut failure = None;
-        self.handovers.retain(|handover| {
+        self.handovers.retain_mut(|handover| {
             let members = || handover.members.iter().map(|member| &nodes[*member]);
             let elapsed = now.since(handover.started);
             let orphan = handover
                 .addresses
                 .iter()
                 .find(|address| !members().any(|node| node.kernel.contains(**address)));
-            let served = handover
+            handover.served |= handover
                 .members
                 .iter()
                 .any(|member| *member != handover.from && nodes[*member].is_active());
@@ -278,7 +281,7 @@ impl Checker {
                     "{elapsed:?} after node {} began to hand over nobody has {orphan}",
                     handover.from
                 ));
-            } else if elapsed > self.bounds.handover && !served {
+            } else if elapsed > self.bounds.handover && !handover.served {
                 failure = Some(format!(
                     "{elapsed:?} after node {} began to hand over nobody serves",
                     handover.from
@@ -346,7 +349,9 @@ impl Checker {
         for member in members.iter().copied().filter(|member| *member != active) {
             let node = &nodes[member];
             let willing = match node.config.preemption {
-                Preemption::Immediate | Preemption::Delayed(_) => true,
+                Preemption::Immediate => true,
+                // A node that is in doubt about itself does not count down.
+                Preemption::Delayed(_) => node.health.standing != Standing::Floor,
                 Preemption::Never => {
                     let unfit = holder.standing().is_floor() && !node.standing().is_floor();
                     node.standing().is_owner() || unfit
