@@ -9,6 +9,8 @@ use holdfast_vrrp::{
     Announcement, Config, DropReason, Instant, Transport, VirtualAddress, VirtualRouter, active_down_interval,
 };
 
+use jiff::Timestamp;
+
 use super::announcer::Announced;
 use super::facts::Facts;
 use super::lifetime::lifetime;
@@ -34,6 +36,8 @@ pub struct Group {
     pub started: bool,
     /// The router is stopping; afterwards the group is this, or gone.
     pub retiring: Option<Successor>,
+    /// Since when it is in its state, by the wall clock of that moment.
+    pub since: Timestamp,
     /// What was counted.
     pub counters: Counters,
     /// Packets dropped, by the reason's label.
@@ -150,6 +154,7 @@ impl Group {
             bind_ticket: None,
             started: false,
             retiring: None,
+            since: Timestamp::now(),
             counters: Counters::default(),
             drops: BTreeMap::new(),
             notices: Notices::default(),

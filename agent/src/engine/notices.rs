@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use holdfast_vrrp::{DropReason, Instant};
+use jiff::Timestamp;
 
 use crate::status::Notice;
 
@@ -28,6 +29,7 @@ struct Entry {
     peer: IpAddr,
     message: String,
     last_seen: Instant,
+    last_seen_wall: Timestamp,
     last_said: Instant,
     count: u64,
 }
@@ -64,6 +66,7 @@ impl Notices {
             .find(|entry| entry.kind == kind && entry.peer == peer)
         {
             entry.last_seen = now;
+            entry.last_seen_wall = Timestamp::now();
             entry.count += 1;
             if now.saturating_duration_since(entry.last_said) < REPEAT_AFTER {
                 return None;
@@ -83,6 +86,7 @@ impl Notices {
                 peer,
                 message,
                 last_seen: now,
+                last_seen_wall: Timestamp::now(),
                 last_said: now,
                 count: 1,
             });
@@ -94,14 +98,15 @@ impl Notices {
             peer,
             message: message.clone(),
             last_seen: now,
+            last_seen_wall: Timestamp::now(),
             last_said: now,
             count: 1,
         });
         Some(message)
     }
 
-    /// The notices for status. `wall` turns the engine's time into the calendar's.
-    pub fn status(&self, now: Instant, wall: impl Fn(Instant) -> jiff::Timestamp) -> Vec<Notice> {
+    /// The notices for status.
+    pub fn status(&self, now: Instant) -> Vec<Notice> {
         self.entries
             .iter()
             .filter(|entry| now.saturating_duration_since(entry.last_seen) < FORGET_AFTER)
@@ -109,7 +114,7 @@ impl Notices {
                 kind: entry.kind.to_owned(),
                 peer: entry.peer,
                 message: entry.message.clone(),
-                last_seen: wall(entry.last_seen),
+                last_seen: entry.last_seen_wall,
                 count: entry.count,
             })
             .collect()
@@ -167,8 +172,7 @@ mod tests {
     fn a_mended_mismatch_is_forgotten() {
         let mut notices = Notices::default();
         notices.dropped(at(0), PEER, &DropReason::UnknownPeer);
-        let wall = |_| jiff::Timestamp::UNIX_EPOCH;
-        assert_eq!(notices.status(at(599), wall).len(), 1);
-        assert_eq!(notices.status(at(601), wall).len(), 0);
+        assert_eq!(notices.status(at(599)).len(), 1);
+        assert_eq!(notices.status(at(601)).len(), 0);
     }
 }

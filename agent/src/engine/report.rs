@@ -3,35 +3,25 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use holdfast_vrrp::{Instant, Reason, Transition};
+use holdfast_vrrp::{Fault, Instant, Reason, Transition};
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
 use crate::status::{FaultStatus, GroupStatus, TransitionStatus};
 
-/// The calendar's time of an instant of the engine's clock, judged by both clocks now: a wall clock that was set in
-/// between moves what is shown, and nothing else.
-pub fn wall(now: Instant, wall_now: Timestamp, then: Instant) -> Timestamp {
+/// The calendar's time of an instant of the engine's clock, by what both clocks show now. To be asked once for each
+/// instant and kept: asked again it would wander with the clocks, and with every setting of the wall clock.
+pub fn wall(now: Instant, then: Instant) -> Timestamp {
+    let wall_now = Timestamp::now();
     let ago = SignedDuration::try_from(now.saturating_duration_since(then)).unwrap_or(SignedDuration::ZERO);
     wall_now.checked_sub(ago).unwrap_or(wall_now)
 }
 
 /// A group's status.
-pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupStatus {
+pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
     let spec = &group.spec;
     let snapshot = group.router.snapshot();
-    let wall = |then| wall(now, wall_now, then);
-    let last_transition = snapshot
-        .last_transition
-        .map(|(at, transition)| transition_status(wall(at), &transition));
-    let sentence_of = |fault| {
-        group
-            .resolved
-            .faults
-            .iter()
-            .find(|(found, _)| *found == fault)
-            .map(|(_, s)| s.clone())
-    };
+    let transition = snapshot.last_transition.map(|(_, transition)| transition);
     GroupStatus {
         name: spec.name.clone(),
         virtual_router_id: spec.virtual_router_id.get(),
@@ -50,19 +40,12 @@ pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupSt
             .map(|a| format!("{}/{}", a.address, a.prefix_length))
             .collect(),
         state: snapshot.state.to_string(),
-        since: Some(wall(snapshot.since)),
-        reason: last_transition
-            .as_ref()
-            .map_or_else(|| "Starting".to_owned(), |last| last.reason.clone()),
+        since: Some(group.since),
+        reason: transition.map_or("Starting", |last| last.reason.name()).to_owned(),
         faults: snapshot
             .faults
             .iter()
-            .map(|fault| FaultStatus {
-                reason: fault.reason().to_owned(),
-                message: sentence_of(fault)
-                    .or_else(|| group.bind_error.clone())
-                    .unwrap_or_else(|| "see the log of this node's agent".to_owned()),
-            })
+            .filter_map(|fault| fault_status(group, fault))
             .collect(),
         effective_priority: snapshot.priority.get(),
         priority_explained: format!("{} base", spec.priority),
@@ -73,15 +56,28 @@ pub fn group_status(group: &Group, now: Instant, wall_now: Timestamp) -> GroupSt
             .map(str::to_owned),
         interval: format!("{}ms", snapshot.interval.as_millis()),
         releasing: snapshot.releasing,
-        last_transition,
+        last_transition: transition.map(|transition| transition_status(group.since, &transition)),
         counters: group.counters,
         drops: group
             .drops
             .iter()
             .map(|(reason, count)| ((*reason).to_owned(), *count))
             .collect(),
-        notices: group.notices.status(now, wall),
+        notices: group.notices.status(now),
     }
+}
+
+/// A fault with what was found; `None` for one that another fault explains (no source address on an interface that does
+/// not exist).
+fn fault_status(group: &Group, fault: Fault) -> Option<FaultStatus> {
+    let found = group.resolved.faults.iter().find(|(found, _)| *found == fault);
+    let message = found
+        .map(|(_, sentence)| sentence.clone())
+        .or_else(|| group.bind_error.clone().filter(|_| fault == Fault::BindFailed))?;
+    Some(FaultStatus {
+        reason: fault.reason().to_owned(),
+        message,
+    })
 }
 
 fn transition_status(time: Timestamp, transition: &Transition) -> TransitionStatus {

@@ -73,7 +73,7 @@ impl Runtime {
                 self.announcer.start(now, slot, rounds);
             }
             Action::Unbind(addresses) => self.unbind(slot, &addresses),
-            Action::Transition(transition) => self.transition(slot, &transition, peer),
+            Action::Transition(transition) => self.transition(slot, now, &transition, peer),
             Action::Dropped(reason) => {
                 let Some(group) = self.groups[slot].as_mut() else {
                     return;
@@ -255,10 +255,12 @@ impl Runtime {
         }
     }
 
-    fn transition(&mut self, slot: usize, transition: &Transition, peer: Option<IpAddr>) {
+    fn transition(&mut self, slot: usize, now: Instant, transition: &Transition, peer: Option<IpAddr>) {
         let Some(group) = self.groups[slot].as_mut() else {
             return;
         };
+        // A resumed router has been Active since before this process.
+        group.since = report::wall(now, group.router.snapshot().since);
         if transition.to == State::Active {
             group.counters.became_active += 1;
         }

@@ -165,6 +165,7 @@ impl Runtime {
         self.timers.disarm(slot);
         self.announcer.cancel(slot);
         self.vips.retain(|_, owner| *owner != slot);
+        self.tickets.retain(|_, owner| *owner != slot);
         self.outlet.send(Event::Withdrawn {
             group: group.spec.name.clone(),
         });

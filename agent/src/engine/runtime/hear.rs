@@ -76,7 +76,7 @@ impl Runtime {
             }
             return;
         };
-        let Some(group) = self.groups[slot].as_mut() else {
+        let Some(group) = self.groups.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
         let ours = group.spec.virtual_router_id;

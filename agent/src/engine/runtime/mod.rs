@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_vrrp::{Action, Family, Input, Instant, Shutdown};
-use jiff::Timestamp;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use nix::sys::time::TimeSpec;
@@ -187,7 +186,12 @@ impl Runtime {
         loop {
             self.heartbeat.store(clock::now().as_nanos(), Ordering::Relaxed);
             self.set_timer();
-            let patience = EpollTimeout::try_from(HEARTBEAT).unwrap_or(EpollTimeout::ZERO);
+            // A group that has just stopped leaves work for the next round, which need not be waited for.
+            let patience = if self.topology_changed && self.facts.synced() {
+                EpollTimeout::ZERO
+            } else {
+                EpollTimeout::try_from(HEARTBEAT).unwrap_or(EpollTimeout::ZERO)
+            };
             // An interrupted wait is a wait that found nothing.
             let ready = self.epoll.wait(&mut events, patience).unwrap_or(0);
             for event in &events[..ready] {
@@ -239,6 +243,17 @@ impl Runtime {
             // Nobody can tell this engine anything any more: the rest of the process is gone.
             self.stop();
         }
+        if self.netlink.is_closed() && self.ending.is_none() {
+            // Without it no address is bound or renewed: better to say goodbye than to be Active for nothing.
+            self.outlet.send(Event::Notice {
+                group: None,
+                kind: "netlink".into(),
+                message: "the netlink thread has ended unexpectedly; giving up all addresses and ending".into(),
+            });
+            self.unbinding = 0;
+            self.stop();
+            self.stop();
+        }
     }
 
     /// Fires the timers whose time has come.
@@ -283,12 +298,12 @@ impl Runtime {
     }
 
     fn snapshot(&self, answer: oneshot::Sender<Vec<crate::status::GroupStatus>>) {
-        let (now, wall_now) = (clock::now(), Timestamp::now());
+        let now = clock::now();
         let statuses = self
             .slots
             .values()
             .filter_map(|slot| self.groups[*slot].as_ref())
-            .map(|group| group_status(group, now, wall_now))
+            .map(|group| group_status(group, now))
             .collect();
         let _ = answer.send(statuses);
     }
