@@ -1,5 +1,7 @@
 //! The netlink thread against the kernel, in a namespace of each test's own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Lints know test functions, not their helpers.
+
 mod isolated;
 
 use core::net::IpAddr;
@@ -33,10 +35,23 @@ struct Node {
 impl Node {
     fn new() -> Self {
         ip("link add eth0 type veth peer name far0");
-        ip("link set far0 up");
-        ip("link set eth0 up");
+        for link in ["far0", "eth0"] {
+            ip(&format!("link set {link} addrgenmode none"));
+            ip(&format!("link set {link} up"));
+        }
         ip("address add 10.0.0.11/24 dev eth0");
         ip("address add fd00::11/64 dev eth0 nodad");
+        // The kernel does this much later, and it would look like a change.
+        while ![
+            "local fd00::11 ",
+            "multicast ff00::/8 dev eth0 ",
+            "multicast ff00::/8 dev far0 ",
+        ]
+        .iter()
+        .all(|route| ip("-6 route show table local").contains(route))
+        {
+            sleep(Duration::from_millis(10));
+        }
         Self::again()
     }
 
@@ -45,7 +60,13 @@ impl Node {
         let (requests, receiver) = mpsc::channel(64);
         let (sender, messages) = netlink::channel().unwrap();
         let thread = netlink::spawn(receiver, sender).unwrap();
-        let mut node = Self { requests, messages, thread, state: Vec::new(), eth0: 0 };
+        let mut node = Self {
+            requests,
+            messages,
+            thread,
+            state: Vec::new(),
+            eth0: 0,
+        };
         node.state = node.until(|message| *message == Message::Synced);
         let eth0 = node.state.iter().find_map(|message| match message {
             Message::Link(link) if link.name == "eth0" => Some(link.index),
@@ -57,8 +78,18 @@ impl Node {
 
     fn binding(&self, address: &str) -> Binding {
         let address: IpAddr = address.parse().unwrap();
-        let (prefix_length, source) = if address.is_ipv4() { (32, NODE) } else { (128, "fd00::11") };
-        Binding { interface: self.eth0, address, prefix_length, label: None, preferred_source: source.parse().ok() }
+        let (prefix_length, source) = if address.is_ipv4() {
+            (32, NODE)
+        } else {
+            (128, "fd00::11")
+        };
+        Binding {
+            interface: self.eth0,
+            address,
+            prefix_length,
+            label: None,
+            preferred_source: source.parse().ok(),
+        }
     }
 
     fn ask(&self, request: Request) {
@@ -66,7 +97,11 @@ impl Node {
     }
 
     fn bind(&self, bindings: &[Binding], lifetime: Duration) -> Vec<Message> {
-        self.ask(Request::Bind { ticket: 1, bindings: bindings.into(), lifetime });
+        self.ask(Request::Bind {
+            ticket: 1,
+            bindings: bindings.into(),
+            lifetime,
+        });
         self.until(|message| matches!(message, Message::Bound { .. } | Message::BindFailed { .. }))
     }
 
@@ -78,11 +113,18 @@ impl Node {
 
     fn renew(&self, bindings: &[Binding], lifetime: Duration) {
         let not_after = clock::now() + Duration::from_secs(1);
-        self.ask(Request::Renew { bindings: bindings.into(), lifetime, not_after });
+        self.ask(Request::Renew {
+            bindings: bindings.into(),
+            lifetime,
+            not_after,
+        });
     }
 
     fn unbind(&self, bindings: &[Binding]) -> Vec<Message> {
-        self.ask(Request::Unbind { ticket: 2, bindings: bindings.into() });
+        self.ask(Request::Unbind {
+            ticket: 2,
+            bindings: bindings.into(),
+        });
         self.until(|message| *message == Message::Unbound { ticket: 2 })
     }
 
@@ -126,7 +168,10 @@ fn address<'a>(messages: &'a [Message], wanted: &str) -> &'a Address {
 }
 
 fn gone(node: &Node, address: &str) -> Message {
-    Message::AddressGone { interface: node.eth0, address: address.parse().unwrap() }
+    Message::AddressGone {
+        interface: node.eth0,
+        address: address.parse().unwrap(),
+    }
 }
 
 /// What the kernel would use to send to `destination`.
@@ -137,9 +182,14 @@ fn route_to(destination: &str) -> String {
 /// Everything there is but counters of time, to compare before and after.
 fn addresses_and_routes() -> String {
     let addresses = ip("-oneline address show dev eth0");
-    let addresses = addresses.lines().map(|line| line.split('\\').next().unwrap_or(line));
+    let addresses = addresses
+        .lines()
+        .map(|line| line.split('\\').next().unwrap_or(line));
     let routes = [ip("route show table all"), ip("-6 route show table all")].concat();
-    addresses.chain(routes.lines()).map(|line| format!("{}\n", line.trim())).collect()
+    addresses
+        .chain(routes.lines())
+        .map(|line| format!("{}\n", line.trim()))
+        .collect()
 }
 
 #[test]
@@ -155,7 +205,9 @@ fn the_present_state_is_told_first() {
         let link = link.unwrap();
         assert!(link.up && link.mac.is_some(), "{link:?}");
         let own = address(&node.state, NODE);
-        assert!(own.usable && !own.ours && !own.secondary && own.expires.is_none() && own.prefix_length == 24);
+        assert!(
+            own.usable && !own.ours && !own.secondary && own.expires.is_none() && own.prefix_length == 24
+        );
         assert!(address(&node.state, "fd00::11").usable);
         node.stop();
     });
@@ -171,12 +223,22 @@ fn a_bound_address_is_usable_at_once_marked_and_mortal() {
             assert!(found.ours && found.usable, "{found:?}");
             assert_eq!(found.prefix_length, prefix_length);
             let left = found.expires.unwrap().saturating_duration_since(clock::now());
-            assert!(left <= LIFETIME && left > LIFETIME - Duration::from_secs(2), "{left:?}");
+            assert!(
+                left <= LIFETIME && left > LIFETIME - Duration::from_secs(2),
+                "{left:?}"
+            );
         }
         let listed = ip("-6 address show dev eth0 to fd00::100");
-        assert!(listed.contains("nodad") && !listed.contains("tentative"), "{listed}");
+        assert!(
+            listed.contains("nodad") && !listed.contains("tentative"),
+            "{listed}"
+        );
         // Reachable at once: the kernel adds IPv6's local route later, in another thread.
-        assert!(route_to("fd00::100").starts_with("local"), "{}", route_to("fd00::100"));
+        assert!(
+            route_to("fd00::100").starts_with("local"),
+            "{}",
+            route_to("fd00::100")
+        );
         node.stop();
     });
 }
@@ -203,7 +265,10 @@ fn a_node_that_changes_its_address_changes_that_source() {
         ip("address add 10.0.0.12/24 dev eth0");
         binding.preferred_source = "10.0.0.12".parse().ok();
         let messages = node.bind_well(&[binding.clone()], LIFETIME);
-        assert!(!messages.contains(&gone(&node, VIP)), "an address put back at once is not gone: {messages:?}");
+        assert!(
+            !messages.contains(&gone(&node, VIP)),
+            "an address put back at once is not gone: {messages:?}"
+        );
         assert!(route_to(VIP).contains("src 10.0.0.12"), "{}", route_to(VIP));
         node.unbind(&[binding]);
         let listed = ip("-4 address show dev eth0");
@@ -220,9 +285,21 @@ fn nothing_goes_out_from_a_virtual_address() {
         ip("-6 route add default dev eth0");
         node.bind_well(&[node.binding(VIP), node.binding("fd00::100")], LIFETIME);
         for _ in 0..2 {
-            assert!(route_to("192.0.2.1").contains("src 10.0.0.11"), "{}", route_to("192.0.2.1"));
-            assert!(route_to("10.0.0.99").contains("src 10.0.0.11"), "{}", route_to("10.0.0.99"));
-            assert!(route_to("fd00::99").contains("src fd00::11"), "{}", route_to("fd00::99"));
+            assert!(
+                route_to("192.0.2.1").contains("src 10.0.0.11"),
+                "{}",
+                route_to("192.0.2.1")
+            );
+            assert!(
+                route_to("10.0.0.99").contains("src 10.0.0.11"),
+                "{}",
+                route_to("10.0.0.99")
+            );
+            assert!(
+                route_to("fd00::99").contains("src fd00::11"),
+                "{}",
+                route_to("fd00::99")
+            );
             // As a DHCP client does; the virtual address is the older one now.
             ip("address del 10.0.0.11/24 dev eth0");
             ip("address add 10.0.0.11/24 dev eth0");
@@ -236,15 +313,25 @@ fn an_address_that_nobody_renews_expires_and_leaves_nothing() {
     isolated(|| {
         for promote in ["0", "1"] {
             sysctl("net.ipv4.conf.all.promote_secondaries", promote);
-            let node = if promote == "0" { Node::new() } else { Node::again() };
+            let node = if promote == "0" {
+                Node::new()
+            } else {
+                Node::again()
+            };
             let before = addresses_and_routes();
-            node.bind_well(&[node.binding(VIP), node.binding("fd00::100")], Duration::from_secs(1));
+            node.bind_well(
+                &[node.binding(VIP), node.binding("fd00::100")],
+                Duration::from_secs(1),
+            );
             assert_ne!(addresses_and_routes(), before);
             // Reads on until both are gone, in whichever order.
             let first = node.until(|message| matches!(message, Message::AddressGone { .. }));
             let second = node.until(|message| matches!(message, Message::AddressGone { .. }));
             let all = [first, second].concat();
-            assert!(all.contains(&gone(&node, VIP)) && all.contains(&gone(&node, "fd00::100")), "{all:?}");
+            assert!(
+                all.contains(&gone(&node, VIP)) && all.contains(&gone(&node, "fd00::100")),
+                "{all:?}"
+            );
             // The companion may go in the kernel's next round.
             sleep(Duration::from_millis(1500));
             assert_eq!(addresses_and_routes(), before, "promote_secondaries={promote}");
@@ -266,7 +353,11 @@ fn a_renewed_address_lives_on_and_is_no_news() {
         }
         assert_eq!(node.told(), []);
         assert!(route_to(VIP).starts_with("local"), "{}", route_to(VIP));
-        assert!(route_to("fd00::100").starts_with("local"), "{}", route_to("fd00::100"));
+        assert!(
+            route_to("fd00::100").starts_with("local"),
+            "{}",
+            route_to("fd00::100")
+        );
         node.stop();
     });
 }
@@ -282,7 +373,10 @@ fn a_renewal_does_not_bring_back_an_address_that_is_gone() {
         node.renew(&bindings, LIFETIME);
         node.told();
         let listed = ip("address show dev eth0");
-        assert!(!listed.contains("inet 10.0.0.100") && !listed.contains("fd00::100"), "{listed}");
+        assert!(
+            !listed.contains("inet 10.0.0.100") && !listed.contains("fd00::100"),
+            "{listed}"
+        );
         node.stop();
     });
 }
@@ -294,7 +388,11 @@ fn a_renewal_that_comes_too_late_is_dropped() {
         let bindings: Arc<[Binding]> = [node.binding(VIP)].into();
         node.bind_well(&bindings, Duration::from_secs(2));
         let not_after = clock::now() - Duration::from_millis(1);
-        node.ask(Request::Renew { bindings, lifetime: LIFETIME, not_after });
+        node.ask(Request::Renew {
+            bindings,
+            lifetime: LIFETIME,
+            not_after,
+        });
         node.until(|message| *message == gone(&node, VIP));
         node.stop();
     });
@@ -308,9 +406,16 @@ fn unbinding_leaves_nothing_and_says_so_last() {
         let bindings = [node.binding(VIP), node.binding("fd00::100")];
         node.bind_well(&bindings, LIFETIME);
         let messages = node.unbind(&bindings);
-        assert!(messages.contains(&gone(&node, VIP)) && messages.contains(&gone(&node, "fd00::100")), "{messages:?}");
+        assert!(
+            messages.contains(&gone(&node, VIP)) && messages.contains(&gone(&node, "fd00::100")),
+            "{messages:?}"
+        );
         assert_eq!(addresses_and_routes(), before);
-        assert_eq!(node.unbind(&bindings).len(), 1, "what is gone already is no error and no news");
+        assert_eq!(
+            node.unbind(&bindings).len(),
+            1,
+            "what is gone already is no error and no news"
+        );
         node.stop();
     });
 }
@@ -320,7 +425,10 @@ fn an_address_deleted_by_somebody_is_noticed_and_can_be_put_back() {
     isolated(|| {
         let node = Node::new();
         let binding = node.binding(VIP);
-        for deletion in ["address del 10.0.0.100/32 dev eth0", "address flush dev eth0 scope global"] {
+        for deletion in [
+            "address del 10.0.0.100/32 dev eth0",
+            "address flush dev eth0 scope global",
+        ] {
             node.bind_well(&[binding.clone()], LIFETIME);
             ip(deletion);
             node.until(|message| *message == gone(&node, VIP));
@@ -337,13 +445,20 @@ fn a_dhcp_renewal_leaves_the_connected_route_intact() {
     isolated(|| {
         for promote in ["0", "1"] {
             sysctl("net.ipv4.conf.all.promote_secondaries", promote);
-            let node = if promote == "0" { Node::new() } else { Node::again() };
+            let node = if promote == "0" {
+                Node::new()
+            } else {
+                Node::again()
+            };
             let before = addresses_and_routes();
             node.bind_well(&[node.binding(VIP)], LIFETIME);
             ip("address del 10.0.0.11/24 dev eth0");
             ip("address add 10.0.0.11/24 dev eth0");
             let connected = ip("route show dev eth0");
-            assert!(connected.contains("10.0.0.0/24 proto kernel scope link src 10.0.0.11"), "{connected}");
+            assert!(
+                connected.contains("10.0.0.0/24 proto kernel scope link src 10.0.0.11"),
+                "{connected}"
+            );
             let messages = node.told();
             assert!(!messages.contains(&gone(&node, VIP)), "{messages:?}");
             node.unbind(&[node.binding(VIP)]);
@@ -357,7 +472,10 @@ fn a_dhcp_renewal_leaves_the_connected_route_intact() {
 fn a_label_is_set() {
     isolated(|| {
         let node = Node::new();
-        let binding = Binding { label: Some("eth0:api".into()), ..node.binding(VIP) };
+        let binding = Binding {
+            label: Some("eth0:api".into()),
+            ..node.binding(VIP)
+        };
         node.bind_well(&[binding], LIFETIME);
         let listed = ip("-4 address show label eth0:api");
         assert!(listed.contains("inet 10.0.0.100/32"), "{listed}");
@@ -370,7 +488,10 @@ fn an_address_as_written_is_an_ordinary_secondary_one() {
     isolated(|| {
         let node = Node::new();
         let before = addresses_and_routes();
-        let binding = Binding { prefix_length: 24, ..node.binding(VIP) };
+        let binding = Binding {
+            prefix_length: 24,
+            ..node.binding(VIP)
+        };
         let messages = node.bind_well(&[binding.clone()], LIFETIME);
         assert!(address(&messages, VIP).secondary);
         node.unbind(&[binding]);
@@ -388,7 +509,10 @@ fn the_next_agent_finds_what_the_last_one_bound() {
         let next = Node::again();
         for vip in [VIP, "fd00::100"] {
             let found = address(&next.state, vip);
-            assert!(found.ours && found.expires.is_some_and(|expires| expires > clock::now()), "{found:?}");
+            assert!(
+                found.ours && found.expires.is_some_and(|expires| expires > clock::now()),
+                "{found:?}"
+            );
         }
         next.bind_well(&[next.binding(VIP), next.binding("fd00::100")], LIFETIME);
         next.unbind(&[next.binding(VIP), next.binding("fd00::100")]);
@@ -401,10 +525,18 @@ fn the_next_agent_finds_what_the_last_one_bound() {
 fn a_bind_that_fails_says_what_and_where_and_why() {
     isolated(|| {
         let node = Node::new();
-        let lost = Binding { interface: 4711, ..node.binding(VIP) };
+        let lost = Binding {
+            interface: 4711,
+            ..node.binding(VIP)
+        };
         let messages = node.bind(&[lost, node.binding("10.0.0.101")], LIFETIME);
-        let Some(Message::BindFailed { ticket: 1, error }) = messages.last() else { panic!("{messages:?}") };
-        assert!(error.starts_with("binding 10.0.0.100/32 to interface 4711: No such device"), "{error}");
+        let Some(Message::BindFailed { ticket: 1, error }) = messages.last() else {
+            panic!("{messages:?}")
+        };
+        assert!(
+            error.starts_with("binding 10.0.0.100/32 to interface 4711: No such device"),
+            "{error}"
+        );
         assert!(address(&messages, "10.0.0.101").usable, "the others are bound");
         node.stop();
     });
@@ -422,15 +554,23 @@ fn links_that_change_are_told() {
         ip("link set eth0 down");
         node.until(|message| matches!(message, Message::Link(link) if link.index == eth0 && !link.up));
         ip("link set eth0 name lan0");
-        node.until(|message| matches!(message, Message::Link(link) if link.index == eth0 && link.name == "lan0"));
+        node.until(
+            |message| matches!(message, Message::Link(link) if link.index == eth0 && link.name == "lan0"),
+        );
         ip("link add br0 type bridge");
         ip("link set lan0 master br0");
         ip("link set lan0 nomaster");
         let messages = node.told();
-        assert!(!messages.contains(&Message::LinkGone { index: eth0 }), "a port that leaves its bridge stays a link");
+        assert!(
+            !messages.contains(&Message::LinkGone { index: eth0 }),
+            "a port that leaves its bridge stays a link"
+        );
         ip("link del lan0");
         let messages = node.until(|message| *message == Message::LinkGone { index: eth0 });
-        assert!(messages.contains(&gone(&node, NODE)), "addresses go before their link: {messages:?}");
+        assert!(
+            messages.contains(&gone(&node, NODE)),
+            "addresses go before their link: {messages:?}"
+        );
         node.stop();
     });
 }
@@ -441,13 +581,18 @@ fn news_that_the_kernel_dropped_is_made_up_for() {
         let node = Node::new();
         // Nobody reads the messages, so the thread waits, and the kernel's queue runs over.
         let storm = |verb: &str| {
-            let lines = (0..24_000).map(|n| format!("address {verb} 10.{}.{}.1/32 dev eth0\n", 1 + n / 250, n % 250));
+            let lines =
+                (0..24_000).map(|n| format!("address {verb} 10.{}.{}.1/32 dev eth0\n", 1 + n / 250, n % 250));
             let mut batch = std::process::Command::new("ip")
                 .args(["-force", "-batch", "-"])
                 .stdin(Stdio::piped())
                 .spawn()
                 .unwrap();
-            std::io::Write::write_all(batch.stdin.as_mut().unwrap(), lines.collect::<String>().as_bytes()).unwrap();
+            std::io::Write::write_all(
+                batch.stdin.as_mut().unwrap(),
+                lines.collect::<String>().as_bytes(),
+            )
+            .unwrap();
             assert!(batch.wait().unwrap().success());
         };
         storm("add");
@@ -459,7 +604,9 @@ fn news_that_the_kernel_dropped_is_made_up_for() {
         for message in state.into_iter().chain(node.told()) {
             match message {
                 Message::Resync => known.clear(),
-                Message::Address(address) if address.address.is_ipv4() => known.push(address.address.to_string()),
+                Message::Address(address) if address.address.is_ipv4() => {
+                    known.push(address.address.to_string())
+                }
                 Message::AddressGone { address, .. } => known.retain(|known| *known != address.to_string()),
                 _ => {}
             }
@@ -474,11 +621,18 @@ fn news_that_the_kernel_dropped_is_made_up_for() {
 fn a_thousand_addresses_are_bound_renewed_and_unbound_within_seconds() {
     isolated(|| {
         let node = Node::new();
-        let addresses = (0..500).flat_map(|n| [format!("10.1.{}.{}", n / 250, n % 250), format!("fd00::1:{n:x}")]);
+        let addresses =
+            (0..500).flat_map(|n| [format!("10.1.{}.{}", n / 250, n % 250), format!("fd00::1:{n:x}")]);
         let bindings: Vec<Binding> = addresses.map(|address| node.binding(&address)).collect();
         let begun = Instant::now();
         let messages = node.bind_well(&bindings, LIFETIME);
-        assert_eq!(messages.iter().filter(|message| matches!(message, Message::Address(_))).count(), 1000);
+        assert_eq!(
+            messages
+                .iter()
+                .filter(|message| matches!(message, Message::Address(_)))
+                .count(),
+            1000
+        );
         node.renew(&bindings, LIFETIME);
         assert_eq!(node.told(), []);
         node.unbind(&bindings);

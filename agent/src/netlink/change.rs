@@ -46,7 +46,10 @@ pub(super) fn add(place: &Place, label: Option<&str>, lifetime: Duration) -> Com
     if let Some(label) = label.filter(|label| place.address.is_ipv4() && label.len() <= LABEL_LEN) {
         message.attributes.push(AddressAttribute::Label(label.to_owned()));
     }
-    command(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+    command(
+        RouteNetlinkMessage::NewAddress(message),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
 }
 
 /// Extends an address's life and fails if it is not there.
@@ -68,7 +71,11 @@ pub(super) fn delete(place: &Place) -> Command {
 
 fn message(place: &Place) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = if place.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.family = if place.address.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
     message.header.prefix_len = place.prefix_length;
     message.header.scope = AddressScope::Universe;
     message.header.index = place.interface;
@@ -106,9 +113,13 @@ fn command(message: RouteNetlinkMessage, flags: u16) -> Command {
 
 /// The kernel counts lifetimes in seconds; a shorter one than asked for could expire between two renewals.
 fn whole_seconds(lifetime: Duration) -> u32 {
-    let seconds = lifetime.as_secs() + u64::from(lifetime.subsec_nanos() > 0);
+    let seconds = lifetime
+        .as_secs()
+        .saturating_add(u64::from(lifetime.subsec_nanos() > 0));
     // The largest value would mean that the address never expires.
-    u32::try_from(seconds).unwrap_or(u32::MAX - 1).clamp(1, u32::MAX - 1)
+    u32::try_from(seconds)
+        .unwrap_or(u32::MAX - 1)
+        .clamp(1, u32::MAX - 1)
 }
 
 #[cfg(test)]

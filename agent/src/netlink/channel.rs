@@ -33,9 +33,20 @@ pub(super) struct Closed;
 
 /// A new channel.
 pub fn channel() -> io::Result<(MessageSender, MessageReceiver)> {
-    let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+    let wake = Arc::new(EventFd::from_flags(
+        EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+    )?);
     let (sender, receiver) = sync_channel(CAPACITY);
-    Ok((MessageSender { messages: sender, wake: wake.clone() }, MessageReceiver { messages: receiver, wake }))
+    Ok((
+        MessageSender {
+            messages: sender,
+            wake: wake.clone(),
+        },
+        MessageReceiver {
+            messages: receiver,
+            wake,
+        },
+    ))
 }
 
 impl MessageSender {
@@ -74,7 +85,12 @@ mod tests {
     use super::*;
 
     fn rings(receiver: &MessageReceiver) -> bool {
-        poll(&mut [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() == 1
+        poll(
+            &mut [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)],
+            PollTimeout::ZERO,
+        )
+        .unwrap()
+            == 1
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer, NlasIterator};
+use rtnetlink::packet_core::{
+    NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer, NlasIterator,
+};
 
 use super::Link;
 use super::change::Place;
@@ -56,12 +58,17 @@ pub(super) struct Datagram {
 
 /// Reads a datagram; what is not complete is left out.
 pub(super) fn parse(mut bytes: &[u8]) -> Datagram {
-    let mut datagram = Datagram { news: Vec::new(), interrupted: false };
+    let mut datagram = Datagram {
+        news: Vec::new(),
+        interrupted: false,
+    };
     while let Ok(message) = NetlinkBuffer::new_checked(bytes) {
         datagram.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
         datagram.news.push(parse_one(&message).unwrap_or(News::Other));
         let length = (message.length() as usize).next_multiple_of(4);
-        let Some(rest) = bytes.get(length..).filter(|_| length > 0) else { break };
+        let Some(rest) = bytes.get(length..).filter(|_| length > 0) else {
+            break;
+        };
         bytes = rest;
     }
     datagram
@@ -79,7 +86,10 @@ fn parse_one(message: &NetlinkBuffer<&[u8]>) -> Option<News> {
         libc::RTM_DELADDR => address(payload).map(|found| News::AddressGone(found.place)),
         NLMSG_ERROR => {
             let code = i32::from_ne_bytes(*payload.first_chunk()?);
-            Some(News::Answer { sequence: message.sequence_number(), errno: code.saturating_neg() })
+            Some(News::Answer {
+                sequence: message.sequence_number(),
+                errno: code.saturating_neg(),
+            })
         }
         NLMSG_DONE => Some(News::Done),
         _ => None,
@@ -105,7 +115,11 @@ fn link(payload: &[u8]) -> Option<News> {
     for attribute in attributes_of(attributes) {
         match attribute.kind() {
             libc::IFLA_IFNAME => {
-                let name = attribute.value().split(|byte| *byte == 0).next().unwrap_or_default();
+                let name = attribute
+                    .value()
+                    .split(|byte| *byte == 0)
+                    .next()
+                    .unwrap_or_default();
                 link.name = String::from_utf8_lossy(name).into_owned();
             }
             libc::IFLA_ADDRESS => link.mac = attribute.value().try_into().ok(),
@@ -118,7 +132,8 @@ fn link(payload: &[u8]) -> Option<News> {
 /// Reads an `ifaddrmsg` and its attributes.
 fn address(payload: &[u8]) -> Option<Found> {
     const IFA_PROTO: u16 = 11;
-    let ([family, prefix_length, flags, _scope, index @ ..], attributes) = payload.split_first_chunk::<8>()?;
+    let ([family, prefix_length, flags, _scope, index @ ..], attributes) =
+        payload.split_first_chunk::<8>()?;
     let (mut local, mut address) = (None, None);
     let mut found = Found {
         place: Place {
@@ -156,8 +171,12 @@ fn attributes_of(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
 
 fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
     match i32::from(family) {
-        libc::AF_INET => <[u8; 4]>::try_from(bytes).ok().map(|octets| Ipv4Addr::from(octets).into()),
-        libc::AF_INET6 => <[u8; 16]>::try_from(bytes).ok().map(|octets| Ipv6Addr::from(octets).into()),
+        libc::AF_INET => <[u8; 4]>::try_from(bytes)
+            .ok()
+            .map(|octets| Ipv4Addr::from(octets).into()),
+        libc::AF_INET6 => <[u8; 16]>::try_from(bytes)
+            .ok()
+            .map(|octets| Ipv6Addr::from(octets).into()),
         _ => None,
     }
 }
@@ -187,10 +206,19 @@ mod tests {
 
     #[test]
     fn an_address_reads_as_it_was_written() {
-        for place in [place("10.0.0.100", None), place("10.0.0.11", Some("10.0.0.100")), place("fd00::9", None)] {
+        for place in [
+            place("10.0.0.100", None),
+            place("10.0.0.11", Some("10.0.0.100")),
+            place("fd00::9", None),
+        ] {
             let parsed = parse(&bytes(add(&place, Some("eth0:vip"), Duration::from_secs(3)))).news;
-            let [News::Address(found)] = parsed.as_slice() else { panic!("{parsed:?}") };
-            assert_eq!((found.place, found.valid, found.protocol), (place, Some(3), PROTOCOL_MARK));
+            let [News::Address(found)] = parsed.as_slice() else {
+                panic!("{parsed:?}")
+            };
+            assert_eq!(
+                (found.place, found.valid, found.protocol),
+                (place, Some(3), PROTOCOL_MARK)
+            );
             assert_eq!(parse(&bytes(delete(&place))).news, [News::AddressGone(place)]);
         }
     }

@@ -19,9 +19,15 @@ pub(super) fn place(binding: &Binding) -> Place {
 /// Where the companion (see [`super`]) of a binding's address lies, if it is to have one: an IPv4 host prefix that has a
 /// node's address beside it.
 fn companion(binding: &Binding) -> Option<Place> {
-    let source = binding.preferred_source.filter(|source| source.is_ipv4() && *source != binding.address)?;
+    let source = binding
+        .preferred_source
+        .filter(|source| source.is_ipv4() && *source != binding.address)?;
     let wanted = binding.address.is_ipv4() && place(binding).is_host();
-    wanted.then_some(Place { address: source, peer: Some(binding.address), ..place(binding) })
+    wanted.then_some(Place {
+        address: source,
+        peer: Some(binding.address),
+        ..place(binding)
+    })
 }
 
 /// The requests that put the binding's address on its interface, or extend its life if it lies there as it should.
@@ -47,12 +53,20 @@ pub(super) fn bind(table: &Table, binding: &Binding, lifetime: Duration) -> Vec<
 /// The requests that extend the life of the binding's address, if it is still there.
 pub(super) fn renew(table: &Table, binding: &Binding, lifetime: Duration) -> Vec<Command> {
     let places = [companion(binding), Some(place(binding))];
-    places.iter().flatten().filter(|place| table.has(place)).map(|place| extend(place, lifetime)).collect()
+    places
+        .iter()
+        .flatten()
+        .filter(|place| table.has(place))
+        .map(|place| extend(place, lifetime))
+        .collect()
 }
 
 /// The requests that take the binding's address away.
 pub(super) fn unbind(table: &Table, binding: &Binding) -> Vec<Command> {
     let place = place(binding);
     let companions = table.companions(place.interface, place.address);
-    core::iter::once(place).chain(companions).map(|place| delete(&place)).collect()
+    core::iter::once(place)
+        .chain(companions)
+        .map(|place| delete(&place))
+        .collect()
 }

@@ -9,7 +9,8 @@ use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt,
+    socket,
 };
 use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use tokio::io::unix::AsyncFd;
@@ -45,7 +46,11 @@ pub(super) struct Requests {
 impl Requests {
     pub fn open() -> io::Result<Self> {
         let socket = open(SockFlag::empty())?;
-        Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM_LEN] })
+        Ok(Self {
+            socket,
+            sequence: 0,
+            buffer: vec![0; DATAGRAM_LEN],
+        })
     }
 
     /// Has the kernel carry out up to [`BATCH`] commands in their order, each whether or not those before it succeeded.
@@ -70,11 +75,19 @@ impl Requests {
         while missing > 0 {
             let Ok(answers) = self.receive() else { break };
             for news in answers.news {
-                let News::Answer { sequence, errno } = news else { continue };
+                let News::Answer { sequence, errno } = news else {
+                    continue;
+                };
                 // An answer to an earlier batch, which had been given up, is of no use now.
                 let index = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let Some(result) = results.get_mut(index) else { continue };
-                *result = if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) };
+                let Some(result) = results.get_mut(index) else {
+                    continue;
+                };
+                *result = if errno == 0 {
+                    Ok(())
+                } else {
+                    Err(Errno::from_raw(errno))
+                };
                 missing -= 1;
             }
         }
@@ -147,8 +160,12 @@ impl Listener {
         let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
         // Without CAP_NET_ADMIN in the first user namespace only the system's limit can be had; an overrun costs a dump.
-        setsockopt(&socket, RcvBufForce, &NEWS_BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &NEWS_BUFFER))?;
-        Ok(Self { socket: sys::watch(socket)?, buffer: vec![0; DATAGRAM_LEN] })
+        setsockopt(&socket, RcvBufForce, &NEWS_BUFFER)
+            .or_else(|_| setsockopt(&socket, RcvBuf, &NEWS_BUFFER))?;
+        Ok(Self {
+            socket: sys::watch(socket)?,
+            buffer: vec![0; DATAGRAM_LEN],
+        })
     }
 
     /// Waits until there is news.
@@ -161,7 +178,11 @@ impl Listener {
     pub fn drain(&mut self, mut hear: impl FnMut(News)) -> Result<(), Overrun> {
         let mut result = Ok(());
         loop {
-            match recv(self.socket.as_fd().as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+            match recv(
+                self.socket.as_fd().as_raw_fd(),
+                &mut self.buffer,
+                MsgFlags::MSG_DONTWAIT,
+            ) {
                 Ok(length) => parse(&self.buffer[..length]).news.into_iter().for_each(&mut hear),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return result,
@@ -175,7 +196,12 @@ impl Listener {
 
 fn open(flags: SockFlag) -> io::Result<OwnedFd> {
     let flags = flags | SockFlag::SOCK_CLOEXEC;
-    Ok(socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?)
+    Ok(socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        flags,
+        SockProtocol::NetlinkRoute,
+    )?)
 }
 
 fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
@@ -184,5 +210,94 @@ fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
             Err(Errno::EINTR) => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::geteuid;
+
+    use super::*;
+    use crate::netlink::change::{Place, add, delete, extend};
+
+    const LONG: Duration = Duration::from_secs(1000);
+
+    fn places() -> [Place; 2] {
+        ["10.0.0.100", "fd00::100"].map(|address| Place {
+            interface: 1,
+            address: address.parse().unwrap(),
+            prefix_length: if address.contains(':') { 128 } else { 32 },
+            peer: None,
+        })
+    }
+
+    /// The seconds that the addresses of [`places`] have left, of those that are there.
+    fn left(kernel: &mut Requests) -> Vec<u32> {
+        let found = kernel.dump().unwrap().into_iter().filter_map(|news| match news {
+            News::Address(found) if places().contains(&found.place) => found.valid,
+            _ => None,
+        });
+        found.collect()
+    }
+
+    /// Runs `body` on a thread with a network namespace of its own; the tests in `tests/` do the same for ordinary users.
+    fn isolated(body: impl FnOnce(Requests) + Send + 'static) {
+        if !geteuid().is_root() {
+            eprintln!("skipped: it takes root");
+            return;
+        }
+        let test = std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            body(Requests::open().unwrap());
+        });
+        test.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+
+    #[test]
+    fn the_kernel_itself_refuses_to_extend_an_address_that_is_gone() {
+        isolated(|mut kernel| {
+            for place in places() {
+                assert!(
+                    kernel.execute(&mut [extend(&place, LONG)])[0].is_err(),
+                    "{place:?}"
+                );
+            }
+            assert!(left(&mut kernel).is_empty());
+        });
+    }
+
+    #[test]
+    fn the_kernel_extends_an_address_that_is_there() {
+        isolated(|mut kernel| {
+            for place in places() {
+                let mut commands = [add(&place, None, Duration::from_secs(9)), extend(&place, LONG)];
+                assert_eq!(kernel.execute(&mut commands), [Ok(()), Ok(())], "{place:?}");
+            }
+            let left = left(&mut kernel);
+            assert!(
+                left.len() == 2 && left.iter().all(|seconds| *seconds > 900),
+                "{left:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_command_that_fails_does_not_stop_the_others() {
+        isolated(|mut kernel| {
+            let [v4, v6] = places();
+            let mut commands = [
+                delete(&v4),
+                add(&v4, None, LONG),
+                delete(&v6),
+                add(&v6, None, LONG),
+            ];
+            let results = kernel.execute(&mut commands);
+            let missing = Err(Errno::EADDRNOTAVAIL);
+            assert_eq!(results, [missing, Ok(()), missing, Ok(())]);
+        });
     }
 }

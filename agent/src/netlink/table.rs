@@ -72,7 +72,11 @@ impl Table {
         }
         for ((interface, address), told) in told_addresses {
             match (self.seen(interface, address), told) {
-                (Some(seen), told) if !told.as_ref().is_some_and(|told| same_but_for_lifetime(told, &seen)) => {
+                (Some(seen), told)
+                    if !told
+                        .as_ref()
+                        .is_some_and(|told| same_but_for_lifetime(told, &seen)) =>
+                {
                     here.push(Message::Address(seen));
                 }
                 (None, Some(_)) => gone.push(Message::AddressGone { interface, address }),
@@ -91,7 +95,9 @@ impl Table {
 
     /// Whether the address there is a secondary one of its subnet.
     pub fn is_secondary(&self, place: &Place) -> bool {
-        self.addresses.get(place).is_some_and(|entry| entry.flags & libc::IFA_F_SECONDARY != 0)
+        self.addresses
+            .get(place)
+            .is_some_and(|entry| entry.flags & libc::IFA_F_SECONDARY != 0)
     }
 
     /// The companions (see [`super`]) of a virtual address.
@@ -103,7 +109,9 @@ impl Table {
 
     /// The name of a link, or something to call it by.
     pub fn name(&self, index: u32) -> String {
-        self.links.get(&index).map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+        self.links
+            .get(&index)
+            .map_or_else(|| format!("interface {index}"), |link| link.name.clone())
     }
 
     /// The name of a link that exists.
@@ -112,14 +120,26 @@ impl Table {
     }
 
     fn on_interface(&self, interface: u32) -> impl Iterator<Item = (&Place, &Entry)> {
-        let first = Place { interface, address: IpAddr::from([0; 4]), prefix_length: 0, peer: None };
-        self.addresses.range(first..).take_while(move |(place, _)| place.interface == interface)
+        let first = Place {
+            interface,
+            address: IpAddr::from([0; 4]),
+            prefix_length: 0,
+            peer: None,
+        };
+        self.addresses
+            .range(first..)
+            .take_while(move |(place, _)| place.interface == interface)
     }
 
     /// The address as the engine sees it. Where the kernel has it more than once, with several prefixes, the node's own
     /// goes before ours; companions are nobody's business.
     fn seen(&self, interface: u32, address: IpAddr) -> Option<Address> {
-        let first = Place { interface, address, prefix_length: 0, peer: None };
+        let first = Place {
+            interface,
+            address,
+            prefix_length: 0,
+            peer: None,
+        };
         let (place, entry) = self
             .addresses
             .range(first..)
@@ -161,7 +181,9 @@ impl Entry {
         Self {
             flags: found.flags,
             ours: found.protocol == PROTOCOL_MARK,
-            expires: found.valid.map(|seconds| now + Duration::from_secs(seconds.into())),
+            expires: found
+                .valid
+                .map(|seconds| now + Duration::from_secs(seconds.into())),
         }
     }
 
@@ -182,8 +204,15 @@ impl Entry {
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
 fn same_but_for_lifetime(one: &Address, other: &Address) -> bool {
-    let expires = if one.expires.is_some() == other.expires.is_some() { one.expires } else { other.expires };
-    *one == Address { expires, ..other.clone() } && one.expires.is_some() == other.expires.is_some()
+    let expires = if one.expires.is_some() == other.expires.is_some() {
+        one.expires
+    } else {
+        other.expires
+    };
+    *one == Address {
+        expires,
+        ..other.clone()
+    } && one.expires.is_some() == other.expires.is_some()
 }
 
 #[cfg(test)]
@@ -193,16 +222,35 @@ mod tests {
     const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
     fn link(index: u32, up: bool) -> Link {
-        Link { index, name: format!("eth{index}"), up, mac: None }
+        Link {
+            index,
+            name: format!("eth{index}"),
+            up,
+            mac: None,
+        }
     }
 
     fn found(address: &str, prefix_length: u8, flags: u32) -> Found {
-        let place = Place { interface: 1, address: address.parse().unwrap(), prefix_length, peer: None };
-        Found { place, flags, protocol: 0, valid: None }
+        let place = Place {
+            interface: 1,
+            address: address.parse().unwrap(),
+            prefix_length,
+            peer: None,
+        };
+        Found {
+            place,
+            flags,
+            protocol: 0,
+            valid: None,
+        }
     }
 
     fn ours(address: &str, valid: u32) -> Found {
-        Found { protocol: PROTOCOL_MARK, valid: Some(valid), ..found(address, 32, libc::IFA_F_DEPRECATED) }
+        Found {
+            protocol: PROTOCOL_MARK,
+            valid: Some(valid),
+            ..found(address, 32, libc::IFA_F_DEPRECATED)
+        }
     }
 
     fn companion(node: &str, vip: &str) -> Found {
@@ -224,8 +272,15 @@ mod tests {
         let mut table = Table::default();
         assert_eq!(told(&mut table, [News::Address(ours("10.0.0.100", 3))]).len(), 1);
         assert_eq!(told(&mut table, [News::Address(ours("10.0.0.100", 2))]), []);
-        let for_good = Found { valid: None, ..ours("10.0.0.100", 2) };
-        assert_eq!(told(&mut table, [News::Address(for_good)]).len(), 1, "somebody made it stay");
+        let for_good = Found {
+            valid: None,
+            ..ours("10.0.0.100", 2)
+        };
+        assert_eq!(
+            told(&mut table, [News::Address(for_good)]).len(),
+            1,
+            "somebody made it stay"
+        );
     }
 
     #[test]
@@ -233,7 +288,13 @@ mod tests {
         let mut table = Table::default();
         let address = ours("10.0.0.100", 3);
         told(&mut table, [News::Address(address)]);
-        assert_eq!(told(&mut table, [News::AddressGone(address.place), News::Address(address)]), []);
+        assert_eq!(
+            told(
+                &mut table,
+                [News::AddressGone(address.place), News::Address(address)]
+            ),
+            []
+        );
     }
 
     #[test]
@@ -241,14 +302,27 @@ mod tests {
         let mut table = Table::default();
         let address: IpAddr = "10.0.0.11".parse().unwrap();
         let own = found("10.0.0.11", 24, 0);
-        let messages = told(&mut table, [News::Address(own), News::Address(ours("10.0.0.11", 3))]);
-        let [Message::Address(seen)] = messages.as_slice() else { panic!("{messages:?}") };
+        let messages = told(
+            &mut table,
+            [News::Address(own), News::Address(ours("10.0.0.11", 3))],
+        );
+        let [Message::Address(seen)] = messages.as_slice() else {
+            panic!("{messages:?}")
+        };
         assert!(!seen.ours && seen.prefix_length == 24);
         let messages = told(&mut table, [News::AddressGone(own.place)]);
-        let [Message::Address(seen)] = messages.as_slice() else { panic!("{messages:?}") };
+        let [Message::Address(seen)] = messages.as_slice() else {
+            panic!("{messages:?}")
+        };
         assert!(seen.ours && seen.prefix_length == 32);
         let messages = told(&mut table, [News::AddressGone(ours("10.0.0.11", 3).place)]);
-        assert_eq!(messages, [Message::AddressGone { interface: 1, address }]);
+        assert_eq!(
+            messages,
+            [Message::AddressGone {
+                interface: 1,
+                address
+            }]
+        );
     }
 
     #[test]
@@ -264,11 +338,23 @@ mod tests {
     #[test]
     fn a_link_takes_its_addresses_with_it() {
         let mut table = Table::default();
-        told(&mut table, [News::Link(link(1, true)), News::Address(found("10.0.0.11", 24, 0))]);
+        told(
+            &mut table,
+            [
+                News::Link(link(1, true)),
+                News::Address(found("10.0.0.11", 24, 0)),
+            ],
+        );
         let address = "10.0.0.11".parse().unwrap();
         assert_eq!(
             told(&mut table, [News::LinkGone(1)]),
-            [Message::AddressGone { interface: 1, address }, Message::LinkGone { index: 1 }]
+            [
+                Message::AddressGone {
+                    interface: 1,
+                    address
+                },
+                Message::LinkGone { index: 1 }
+            ]
         );
     }
 
@@ -277,14 +363,19 @@ mod tests {
         let cases = [
             (found("fd00::1", 64, 0), true),
             (found("fd00::1", 64, libc::IFA_F_TENTATIVE), false),
-            (found("fd00::1", 64, libc::IFA_F_TENTATIVE | libc::IFA_F_OPTIMISTIC), true),
+            (
+                found("fd00::1", 64, libc::IFA_F_TENTATIVE | libc::IFA_F_OPTIMISTIC),
+                true,
+            ),
             (found("fd00::1", 64, libc::IFA_F_DADFAILED), false),
             (found("fd00::1", 64, libc::IFA_F_DEPRECATED), false),
             (ours("10.0.0.100", 3), true),
         ];
         for (found, usable) in cases {
             let messages = told(&mut Table::default(), [News::Address(found)]);
-            let [Message::Address(seen)] = messages.as_slice() else { panic!("{messages:?}") };
+            let [Message::Address(seen)] = messages.as_slice() else {
+                panic!("{messages:?}")
+            };
             assert_eq!(seen.usable, usable, "{found:?}");
         }
     }

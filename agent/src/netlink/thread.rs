@@ -7,8 +7,8 @@ use std::thread::{Builder, JoinHandle};
 use nix::errno::Errno;
 use tokio::sync::mpsc;
 
-use super::channel::{Closed, MessageSender};
 use super::change::Command;
+use super::channel::{Closed, MessageSender};
 use super::socket::{BATCH, Listener, Overrun, Requests};
 use super::table::Table;
 use super::{Binding, Message, Request, plan};
@@ -17,17 +17,30 @@ use crate::clock;
 /// How long to wait before another attempt to learn the kernel's state, should that fail.
 const DUMP_RETRY: Duration = Duration::from_millis(100);
 
+/// How long to wait for the kernel to complete IPv6 addresses. It takes a fraction of a millisecond, unless somebody
+/// holds its lock.
+const COMPLETION_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Starts the thread in the caller's network namespace. It ends by [`Request::Stop`], or when either channel's other end
 /// is gone.
 ///
 /// It begins by telling the present state: [`Message::Resync`], what there is, [`Message::Synced`].
 pub fn spawn(requests: mpsc::Receiver<Request>, messages: MessageSender) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
     let listener = {
         let _within = runtime.enter();
         Listener::open()?
     };
-    let worker = Worker { requests, messages, kernel: Requests::open()?, listener, table: Table::default() };
+    let worker = Worker {
+        requests,
+        messages,
+        kernel: Requests::open()?,
+        listener,
+        table: Table::default(),
+    };
     Builder::new().name("holdfast-netlink".into()).spawn(move || {
         if let Err(Closed) = runtime.block_on(worker.run()) {
             tracing::debug!("the engine has ended; so does the netlink thread");
@@ -70,22 +83,36 @@ impl Worker {
 
     async fn carry_out(&mut self, request: Request) -> Result<(), Closed> {
         match request {
-            Request::Bind { ticket, bindings, lifetime } => {
-                let (outcomes, drained) = self.execute(&bindings, |table, binding| plan::bind(table, binding, lifetime));
+            Request::Bind {
+                ticket,
+                bindings,
+                lifetime,
+            } => {
+                let (outcomes, drained) =
+                    self.execute(&bindings, |table, binding| plan::bind(table, binding, lifetime));
+                let drained = drained.and(self.await_completion(&bindings, &outcomes).await);
                 self.tell(drained).await?;
                 self.messages.send(match self.describe(&bindings, &outcomes) {
                     None => Message::Bound { ticket },
                     Some(error) => Message::BindFailed { ticket, error },
                 })
             }
-            Request::Renew { bindings, lifetime, not_after } => {
+            Request::Renew {
+                bindings,
+                lifetime,
+                not_after,
+            } => {
                 // Looked at again before each batch would be finer; but the kernel itself refuses to bring back what has
                 // expired meanwhile.
                 if clock::now() > not_after {
-                    tracing::warn!("a renewal of {} addresses came too late and was dropped", bindings.len());
+                    tracing::warn!(
+                        "a renewal of {} addresses came too late and was dropped",
+                        bindings.len()
+                    );
                     return Ok(());
                 }
-                let (_, drained) = self.execute(&bindings, |table, binding| plan::renew(table, binding, lifetime));
+                let (_, drained) =
+                    self.execute(&bindings, |table, binding| plan::renew(table, binding, lifetime));
                 self.tell(drained).await
             }
             Request::Unbind { ticket, bindings } => {
@@ -122,23 +149,49 @@ impl Worker {
         (outcomes, drained)
     }
 
+    /// Waits until the kernel has completed IPv6 addresses: it adds their routes, and tells of them, from another thread,
+    /// even without duplicate detection. Announced before that, they would draw packets that nobody takes.
+    async fn await_completion(
+        &mut self,
+        bindings: &[Binding],
+        outcomes: &[Result<(), Errno>],
+    ) -> Result<(), Overrun> {
+        let wanted: Vec<_> = bindings
+            .iter()
+            .zip(outcomes)
+            .filter(|(binding, outcome)| binding.address.is_ipv6() && outcome.is_ok())
+            .map(|(binding, _)| plan::place(binding))
+            .collect();
+        let deadline = tokio::time::Instant::now() + COMPLETION_PATIENCE;
+        let mut drained = Ok(());
+        while drained.is_ok() && !wanted.iter().all(|place| self.table.has(place)) {
+            match tokio::time::timeout_at(deadline, self.listener.ready()).await {
+                Ok(Ok(())) => drained = self.drain(),
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        drained
+    }
+
     /// The first error in words, and how many there are; `None` if there is none.
     fn describe(&self, bindings: &[Binding], outcomes: &[Result<(), Errno>]) -> Option<String> {
-        let mut failed = bindings.iter().zip(outcomes).filter_map(|(binding, outcome)| Some((binding, outcome.err()?)));
+        let mut failed = bindings
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(binding, outcome)| Some((binding, outcome.err()?)));
         let (binding, errno) = failed.next()?;
         let interface = self.table.name(binding.interface);
-        let mut error = format!(
-            "binding {}/{} to {interface}: {}{}",
+        let others = match failed.count() {
+            0 => String::new(),
+            others => format!(" ({others} more addresses failed as well)"),
+        };
+        Some(format!(
+            "binding {}/{} to {interface}: {}{}{others}",
             binding.address,
             binding.prefix_length,
             errno.desc(),
             advice(errno)
-        );
-        match failed.count() {
-            0 => {}
-            others => error.push_str(&format!(" ({others} more addresses failed as well)")),
-        }
-        Some(error)
+        ))
     }
 
     fn drain(&mut self) -> Result<(), Overrun> {
@@ -148,13 +201,18 @@ impl Worker {
 
     /// Tells what changed; everything, if the kernel dropped some of it.
     async fn tell(&mut self, drained: Result<(), Overrun>) -> Result<(), Closed> {
-        match drained {
-            Ok(()) => self.table.changes().into_iter().try_for_each(|message| self.messages.send(message)),
-            Err(Overrun) => {
-                tracing::warn!("the kernel dropped news of links and addresses; looking at all of them again");
-                self.resync().await
-            }
+        if drained.is_err() {
+            tracing::warn!("the kernel dropped news of links and addresses; looking at all of them again");
+            return self.resync().await;
         }
+        self.tell_changes()
+    }
+
+    fn tell_changes(&mut self) -> Result<(), Closed> {
+        self.table
+            .changes()
+            .into_iter()
+            .try_for_each(|message| self.messages.send(message))
     }
 
     /// Learns and tells the present state from scratch.
@@ -173,8 +231,10 @@ impl Worker {
         };
         self.table = Table::default();
         let now = clock::now();
-        news.into_iter().for_each(|news| self.table.learn(now, news));
-        self.table.changes().into_iter().try_for_each(|message| self.messages.send(message))?;
+        for news in news {
+            self.table.learn(now, news);
+        }
+        self.tell_changes()?;
         self.messages.send(Message::Synced)
     }
 }
@@ -184,7 +244,9 @@ fn advice(errno: Errno) -> &'static str {
     match errno {
         Errno::ENODEV => "; the interface is gone, and the address is bound when it is back",
         Errno::EPERM => "; grant the agent CAP_NET_ADMIN",
-        Errno::EACCES => "; IPv6 is off on this interface: set the sysctl net.ipv6.conf.<interface>.disable_ipv6 to 0",
+        Errno::EACCES => {
+            "; IPv6 is off on this interface: set the sysctl net.ipv6.conf.<interface>.disable_ipv6 to 0"
+        }
         Errno::EINVAL => "; the interface may have the same address with another scope: look at `ip address`",
         _ => "",
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{gettid, geteuid};
+use nix::unistd::{geteuid, gettid};
 
 /// Runs `body` in a new network namespace in which `lo` is up. An ordinary user gets it by a user namespace.
 pub fn isolated(body: impl FnOnce() + Send + 'static) {
@@ -42,22 +42,38 @@ pub fn beyond<T: Send + 'static>(link: &str, setup: impl FnOnce() -> T + Send + 
 
 /// What `ip` prints, run with `arguments` in this thread's namespace.
 pub fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("iproute2 is installed");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("iproute2 is installed");
+    assert!(
+        output.status.success(),
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Sets a sysctl of this thread's namespace (`/proc/thread-self`, because the process's is another).
 pub fn sysctl(name: &str, value: &str) {
-    let output = Command::new("sysctl").args(["-qw", &format!("{name}={value}")]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("sysctl")
+        .args(["-qw", &format!("{name}={value}")])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Only a process with one thread may make a user namespace, so this test is run again by itself in one.
 fn as_root_of_a_user_namespace() {
     let current = thread::current();
     let test = current.name().expect("the test harness names its threads");
-    let allowed = Command::new("unshare").args(["--user", "--map-root-user", "true"]).status();
+    let allowed = Command::new("unshare")
+        .args(["--user", "--map-root-user", "true"])
+        .status();
     if !allowed.is_ok_and(|status| status.success()) {
         eprintln!("{test}: skipped, because it takes root or user namespaces, and this machine refuses both");
         return;
