@@ -264,6 +264,11 @@ impl Runtime {
         if transition.to == State::Active {
             group.counters.became_active += 1;
         }
+        if transition.from == State::Active {
+            // It may still serve until its successor does, but has nothing to announce any more: the last word in the
+            // neighbors' caches is to be the successor's.
+            self.announcer.cancel(slot);
+        }
         let peer = peer.map(|peer| report::peer(group, peer));
         let faults: Vec<String> = group
             .resolved
