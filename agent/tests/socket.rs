@@ -183,7 +183,7 @@ fn a_datagram_that_cannot_go_does_not_stop_the_others() {
         let mut outbox = Outbox::default();
         for source in ["10.0.0.99", "10.0.0.1", "10.0.0.98", "10.0.0.1"] {
             outbox.push(at(source), at(GROUP_V4), |bytes| {
-                bytes.extend_from_slice(&packet(1))
+                bytes.extend_from_slice(&packet(1));
             });
         }
         let report = near.send(&mut outbox);
