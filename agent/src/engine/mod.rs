@@ -1,13 +1,14 @@
 //! The engine: one thread that waits for its sockets and its clock and for nothing else.
 //!
-//! [`api`] is how the rest of the agent talks to it, [`runtime`] its loop. What it decides by is pure and apart:
-//! [`resolve`] (what a group means on this node), [`lifetime`], [`timers`], [`announcer`], [`notices`].
+//! `handle` is how the rest of the agent holds it, `messages` what the two say, `runtime` its loop. What it decides by is
+//! apart and pure: `resolve` (what a group means on this node), `lifetime`, `timers`, `announcer`, `notices`.
 
 mod announcer;
-mod api;
 mod facts;
 mod group;
+mod handle;
 mod lifetime;
+mod messages;
 mod notices;
 mod outlet;
 mod priority;
@@ -17,4 +18,5 @@ mod runtime;
 mod timers;
 mod wires;
 
-pub use api::{Command, Ended, Engine, Event, Options, Predecessor, StartError, Takeover};
+pub use handle::{Ended, Engine, Options, StartError};
+pub use messages::{Command, Event, Predecessor, Takeover};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 
-use super::api::Event;
+use super::messages::Event;
 
 /// Sends events, and keeps the latest per group while the channel is full.
 #[derive(Debug)]

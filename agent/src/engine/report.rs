@@ -41,7 +41,9 @@ pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
             .collect(),
         state: snapshot.state.to_string(),
         since: Some(group.since),
-        reason: transition.map_or("Starting", |last| last.reason.name()).to_owned(),
+        reason: transition
+            .map_or("Starting", |last| last.reason.name())
+            .to_owned(),
         faults: snapshot
             .faults
             .iter()

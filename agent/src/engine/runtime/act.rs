@@ -8,8 +8,8 @@ use holdfast_vrrp::{Action, Announce, Input, Instant, Notice, State, Transition,
 
 use super::Runtime;
 use crate::clock;
-use crate::engine::api::Event;
 use crate::engine::group::Group;
+use crate::engine::messages::Event;
 use crate::engine::report;
 use crate::netlink::{Binding, Request};
 

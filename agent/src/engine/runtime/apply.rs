@@ -8,8 +8,8 @@ use holdfast_vrrp::{
 
 use super::Runtime;
 use crate::clock;
-use crate::engine::api::Event;
 use crate::engine::group::{Group, Successor, config};
+use crate::engine::messages::Event;
 use crate::engine::resolve::{Resolved, resolve};
 use crate::engine::wires::Endpoint;
 

@@ -23,9 +23,9 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::sync::{mpsc, oneshot};
 
 use super::announcer::Announcer;
-use super::api::{Command, Event, Predecessor, Takeover};
 use super::facts::Facts;
 use super::group::{Group, Successor};
+use super::messages::{Command, Event, Predecessor, Takeover};
 use super::outlet::Outlet;
 use super::report::group_status;
 use super::timers::Timers;
@@ -248,7 +248,8 @@ impl Runtime {
             self.outlet.send(Event::Notice {
                 group: None,
                 kind: "netlink".into(),
-                message: "the netlink thread has ended unexpectedly; giving up all addresses and ending".into(),
+                message: "the netlink thread has ended unexpectedly; giving up all addresses and ending"
+                    .into(),
             });
             self.unbinding = 0;
             self.stop();

@@ -1,0 +1,73 @@
+//! What the engine is told, and what it tells.
+
+use std::collections::BTreeMap;
+
+use holdfast_api::model::NodeSpec;
+use holdfast_vrrp::Transition;
+use tokio::sync::oneshot;
+
+use crate::status::GroupStatus;
+
+/// What the engine is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Do this from now on; what is unchanged is left alone.
+    Apply(Box<NodeSpec>),
+    /// Say what every group is doing.
+    Snapshot(oneshot::Sender<Vec<GroupStatus>>),
+    /// Hand over every group without a hole and end. A second one ends at once.
+    Stop,
+    /// End at once without a word on the wire and with the addresses left bound: a standby agent on this node takes over.
+    /// Answers which groups were Active.
+    Yield(oneshot::Sender<Predecessor>),
+}
+
+/// What happened, in order. If the channel is full the engine keeps the latest per group and sends that later.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A group changed its state.
+    Transition {
+        /// The group.
+        group: String,
+        /// From, to, reason, priority, silence.
+        transition: Transition,
+        /// In a sentence, for the log.
+        message: String,
+    },
+    /// Something people should know: a mismatch on the wire, a failed bind, a fault found. Rate-limited by the engine.
+    Notice {
+        /// The group, if it concerns one.
+        group: Option<String>,
+        /// In one word.
+        kind: String,
+        /// In a sentence.
+        message: String,
+    },
+    /// A group was withdrawn and has given up everything.
+    Withdrawn {
+        /// The group.
+        group: String,
+    },
+    /// The engine has ended after [`Command::Stop`] or [`Command::Yield`].
+    Stopped,
+}
+
+/// What an agent that ended on this node leaves to the next: by the state file, or handed to a standby.
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Predecessor {
+    /// The kernel's boot identifier; state of another boot is void.
+    pub boot_id: String,
+    /// The groups that were Active.
+    pub active: BTreeMap<String, Takeover>,
+    /// Handed over deliberately by an agent that has just ended.
+    pub handed_over: bool,
+}
+
+/// One group that was Active.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Takeover {
+    /// Since when, in nanoseconds of CLOCK_MONOTONIC.
+    pub since_nanos: u64,
+}
