@@ -78,6 +78,7 @@ impl VirtualRouter {
             Timer::Advertisement,
             Timer::AnnounceAgain,
             Timer::AnnounceRefresh,
+            Timer::Correction,
             Timer::BindRetry,
         ]);
     }

@@ -107,6 +107,7 @@ impl VirtualRouter {
             Timer::BindRetry,
             Timer::AnnounceAgain,
             Timer::AnnounceRefresh,
+            Timer::Correction,
         ]);
     }
 
@@ -229,10 +230,16 @@ impl VirtualRouter {
     }
 
     /// Announces the addresses because a neighbor may have learned that they are elsewhere; once a second at most, so
-    /// that whoever disputes them cannot make this router flood the link.
+    /// that whoever disputes them cannot make this router flood the link. What the limit holds back is said when it
+    /// allows: the other one's last word may have come after this router's.
     pub(super) fn correct_neighbors(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.hold.binding == Binding::Bound && self.hold.corrections.take(now) {
+        if self.hold.binding != Binding::Bound {
+            return;
+        }
+        if self.hold.corrections.take(now) {
             out.push(Action::Announce(Announce::Burst));
+        } else {
+            self.timers.set(Timer::Correction, self.hold.corrections.next());
         }
     }
 

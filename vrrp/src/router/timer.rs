@@ -23,6 +23,8 @@ pub(super) enum Timer {
     AnnounceAgain,
     /// Fires when the neighbors are reminded where the addresses are.
     AnnounceRefresh,
+    /// Fires when neighbors that were told otherwise may be corrected once more.
+    Correction,
     /// Fires when no successor has been heard one interval after this router resigned: it says so once more.
     ResignAgain,
     /// Fires when a successor must be serving, or none is to be expected: the addresses held on for it are let go.
@@ -34,7 +36,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const COUNT: usize = 12;
+    const COUNT: usize = 13;
 
     const ALL: [Self; Self::COUNT] = [
         Self::StartupDelay,
@@ -45,6 +47,7 @@ impl Timer {
         Self::Renew,
         Self::AnnounceAgain,
         Self::AnnounceRefresh,
+        Self::Correction,
         Self::ResignAgain,
         Self::ReleaseEnd,
         Self::BindRetry,
