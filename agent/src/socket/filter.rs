@@ -42,15 +42,32 @@ impl FromIterator<VirtualRouterId> for VridSet {
 /// More addresses than this are not told apart in the kernel: the program's jumps reach no further.
 pub const MOST_ADDRESSES: usize = 50;
 
-/// Instructions before they are encoded: code, jumps, constant.
+/// An instruction before it is encoded: code, jump if true, jump if false, constant.
 type Instruction = (u32, u8, u8, u32);
+
+/// A program for a socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Program(Vec<Instruction>);
+
+impl Program {
+    /// The program as the kernel takes it.
+    pub fn encode(&self) -> Vec<SockFilter> {
+        self.0
+            .iter()
+            // Every code fits sixteen bits; the C headers give them as wider integers.
+            .map(|(code, yes, no, constant)| {
+                SockFilter::new(u16::try_from(*code).unwrap_or(0), *yes, *no, *constant)
+            })
+            .collect()
+    }
+}
 
 const ACCEPT: u32 = u32::MAX;
 const DROP: u32 = 0;
 
 /// The program for a raw VRRP socket: drops `muted` identifiers, passes all others. Its cost does not grow with their
 /// number: one of eight words is picked by the identifier's upper bits, one bit of it by the lower.
-pub fn vrrp_program(family: Family, muted: &VridSet) -> Vec<SockFilter> {
+pub fn vrrp_program(family: Family, muted: &VridSet) -> Program {
     let mut program: Vec<Instruction> = match family {
         // A raw IPv4 socket gets the IP header, of whatever length; a raw IPv6 socket gets the payload.
         Family::V4 => vec![
@@ -78,12 +95,12 @@ pub fn vrrp_program(family: Family, muted: &VridSet) -> Vec<SockFilter> {
         ]);
     }
     program.push((libc::BPF_RET | libc::BPF_K, 0, 0, ACCEPT));
-    encode(&program)
+    Program(program)
 }
 
 /// The program for an `AF_PACKET` socket that gets ARP frames: passes those whose sender says that it holds one of
 /// `addresses`; all of them if there are too many to list.
-pub fn arp_program(addresses: &[Ipv4Addr]) -> Vec<SockFilter> {
+pub fn arp_program(addresses: &[Ipv4Addr]) -> Program {
     // The sender's protocol address stands behind the Ethernet header, ARP's fixed fields and the sender's hardware
     // address.
     const SENDER_ADDRESS: u32 = 14 + 8 + 6;
@@ -104,7 +121,7 @@ pub fn arp_program(addresses: &[Ipv4Addr]) -> Vec<SockFilter> {
 
 /// The program for a raw ICMPv6 socket: passes neighbor advertisements about one of `addresses`; about all if there are
 /// too many to list.
-pub fn neighbor_program(addresses: &[Ipv6Addr]) -> Vec<SockFilter> {
+pub fn neighbor_program(addresses: &[Ipv6Addr]) -> Program {
     const ADVERTISEMENT: u32 = 136;
     const TARGET: u32 = 8;
     let mut program = vec![
@@ -142,21 +159,125 @@ pub fn listed<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> (Vec<Ipv4Addr>
 }
 
 /// Ends a program that lists `count` addresses: what matched none is dropped, unless the list would be too long.
-fn finish(mut program: Vec<Instruction>, count: usize) -> Vec<SockFilter> {
+fn finish(mut program: Vec<Instruction>, count: usize) -> Program {
     if count > MOST_ADDRESSES {
         program = vec![(libc::BPF_RET | libc::BPF_K, 0, 0, ACCEPT)];
     } else {
         program.push((libc::BPF_RET | libc::BPF_K, 0, 0, DROP));
     }
-    encode(&program)
+    Program(program)
 }
 
-fn encode(program: &[Instruction]) -> Vec<SockFilter> {
-    program
-        .iter()
-        // Every code above fits sixteen bits; the C headers give them as wider integers.
-        .map(|(code, yes, no, constant)| {
-            SockFilter::new(u16::try_from(*code).unwrap_or(0), *yes, *no, *constant)
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the kernel would pass `packet`: the part of classic BPF that the programs above use.
+    fn passes(program: &Program, packet: &[u8]) -> bool {
+        let (mut at, mut a, mut x, mut memory) = (0, 0_u32, 0_u32, 0_u32);
+        let byte = |at: u32| packet.get(at as usize).map(|byte| u32::from(*byte));
+        loop {
+            let (code, yes, no, k) = program.0[at];
+            at += 1;
+            let mut jump = |condition: bool| at += usize::from(if condition { yes } else { no });
+            let loaded = match code {
+                c if c == libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH => {
+                    byte(k).map(|byte| x = (byte & 15) * 4)
+                }
+                c if c == libc::BPF_LD | libc::BPF_B | libc::BPF_IND => byte(x + k).map(|byte| a = byte),
+                c if c == libc::BPF_LD | libc::BPF_B | libc::BPF_ABS => byte(k).map(|byte| a = byte),
+                c if c == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => (0..4)
+                    .try_fold(0, |sum, n| Some(sum << 8 | byte(k + n)?))
+                    .map(|word| a = word),
+                c if c == libc::BPF_LD | libc::BPF_IMM => Some(a = k),
+                c if c == libc::BPF_LD | libc::BPF_MEM => Some(a = memory),
+                c if c == libc::BPF_ST => Some(memory = a),
+                c if c == libc::BPF_MISC | libc::BPF_TAX => Some(x = a),
+                c if c == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K => Some(a &= k),
+                c if c == libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K => Some(a >>= k),
+                c if c == libc::BPF_ALU | libc::BPF_RSH | libc::BPF_X => Some(a >>= x),
+                c if c == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => Some(jump(a == k)),
+                c if c == libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K => Some(jump(a & k != 0)),
+                c if c == libc::BPF_RET | libc::BPF_K => return k != DROP,
+                other => panic!("the programs here do not use {other:#x}"),
+            };
+            // The kernel drops what is too short for a load.
+            if loaded.is_none() {
+                return false;
+            }
+        }
+    }
+
+    fn ids(ids: &[u8]) -> VridSet {
+        ids.iter().filter_map(|id| VirtualRouterId::new(*id)).collect()
+    }
+
+    #[test]
+    fn exactly_the_muted_identifiers_are_dropped_whatever_the_length_of_the_ip_header() {
+        let muted = ids(&[1, 31, 32, 51, 128, 255]);
+        for id in 1..=255_u8 {
+            let dropped = muted.contains(VirtualRouterId::new(id).unwrap());
+            assert_eq!(
+                passes(&vrrp_program(Family::V6, &muted), &[0x31, id]),
+                !dropped,
+                "{id}"
+            );
+            for words in 5..=15 {
+                let mut packet = vec![0; words * 4 + 2];
+                packet[0] = 0x40 | u8::try_from(words).unwrap();
+                packet[words * 4 + 1] = id;
+                assert_eq!(
+                    passes(&vrrp_program(Family::V4, &muted), &packet),
+                    !dropped,
+                    "{id} behind {words} words"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_identifier_that_is_wanted_is_never_muted() {
+        let muted = ids(&[51, 52]).without(&ids(&[51]));
+        assert!(passes(&vrrp_program(Family::V6, &muted), &[0x31, 51]));
+        assert!(!passes(&vrrp_program(Family::V6, &muted), &[0x31, 52]));
+    }
+
+    #[test]
+    fn claims_to_watched_ipv4_addresses_pass_and_others_do_not() {
+        let program = arp_program(&[[10, 0, 0, 100].into(), [10, 0, 0, 101].into()]);
+        let frame = |sender: [u8; 4]| [[0; 28].as_slice(), &sender, &[0; 10]].concat();
+        assert!(passes(&program, &frame([10, 0, 0, 100])));
+        assert!(passes(&program, &frame([10, 0, 0, 101])));
+        assert!(!passes(&program, &frame([10, 0, 0, 102])));
+        assert!(!passes(&program, &[0; 20]));
+    }
+
+    #[test]
+    fn advertisements_of_watched_ipv6_addresses_pass_and_nothing_else_does() {
+        let watched: Vec<Ipv6Addr> = ["fd00::100", "fd00::1:100", "fe80::100"]
+            .map(|a| a.parse().unwrap())
+            .to_vec();
+        let program = neighbor_program(&watched);
+        let message =
+            |kind: u8, target: Ipv6Addr| [[kind, 0, 0, 0, 0, 0, 0, 0].as_slice(), &target.octets()].concat();
+        for address in &watched {
+            assert!(passes(&program, &message(136, *address)), "{address}");
+            assert!(
+                !passes(&program, &message(135, *address)),
+                "a solicitation for {address}"
+            );
+        }
+        for other in ["fd00::101", "fd01::100", "fd00::2:100", "fe80::"] {
+            assert!(
+                !passes(&program, &message(136, other.parse().unwrap())),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_addresses_than_can_be_listed_all_pass() {
+        let many: Vec<Ipv4Addr> = (0..=255).map(|n| [10, 0, 1, n].into()).collect();
+        assert!(passes(&arp_program(&many), &[0; 42]));
+    }
 }

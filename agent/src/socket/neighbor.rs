@@ -49,7 +49,7 @@ impl NeighborSocket {
     pub fn open(name: &str, index: u32) -> io::Result<Self> {
         // Protocol 0 hears nothing, so that no frame slips in before the filter is in place.
         let arp = Socket::new(Domain::PACKET, Type::RAW, None)?;
-        arp.attach_filter(&arp_program(&[]))?;
+        arp.attach_filter(&arp_program(&[]).encode())?;
         sys::bind_packet(arp.as_fd(), index, ETHERTYPE_ARP)?;
         let out = Socket::new(Domain::PACKET, Type::RAW, None)?;
         sys::bind_packet(out.as_fd(), index, 0)?;
@@ -60,7 +60,7 @@ impl NeighborSocket {
             Err(error) => return Err(error),
         };
         if let Some(ndp) = &ndp {
-            ndp.attach_filter(&neighbor_program(&[]))?;
+            ndp.attach_filter(&neighbor_program(&[]).encode())?;
             ndp.bind_device(Some(name.as_bytes()))?;
             ndp.set_recv_hoplimit_v6(true)?;
             setsockopt(ndp, sockopt::Ipv6RecvPacketInfo, &true)?;
@@ -79,9 +79,9 @@ impl NeighborSocket {
     /// Hears claims to these addresses and drops others in the kernel, as far as they can be listed there.
     pub fn watch(&mut self, addresses: &BTreeSet<IpAddr>) -> io::Result<()> {
         let (v4, v6) = listed(addresses.iter());
-        self.arp.attach_filter(&arp_program(&v4))?;
+        self.arp.attach_filter(&arp_program(&v4).encode())?;
         if let Some(ndp) = &self.ndp {
-            ndp.attach_filter(&neighbor_program(&v6))?;
+            ndp.attach_filter(&neighbor_program(&v6).encode())?;
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl VrrpSocket {
     /// Has the kernel drop what comes with an identifier in `muted`, unless it is in `wanted`.
     pub fn set_filter(&mut self, wanted: &VridSet, muted: &VridSet) -> io::Result<()> {
         self.socket
-            .attach_filter(&vrrp_program(self.family, &muted.without(wanted)))
+            .attach_filter(&vrrp_program(self.family, &muted.without(wanted)).encode())
     }
 
     /// Receives one batch into `inbox`, without waiting; how many packets.
