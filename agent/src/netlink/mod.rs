@@ -71,8 +71,9 @@ pub struct Binding {
     pub prefix_length: u8,
     /// The IPv4 label.
     pub label: Option<Box<str>>,
-    /// The node's own address on that interface and of that family: what local traffic to the virtual address uses
-    /// as its source, so that the virtual address never is one. `None`: the kernel's choice is left alone.
+    /// The node's own address on that interface and of that family: what local traffic to an IPv4 host prefix uses as
+    /// its source, so that the virtual address never is one. `None`: the kernel's choice is left alone. It has no effect
+    /// on IPv6, where a deprecated address is the source of nothing but traffic to itself (RFC 6724 §5 rules 1 and 3).
     pub preferred_source: Option<IpAddr>,
 }
 
