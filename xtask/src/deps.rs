@@ -66,6 +66,13 @@ const TOOLS: &[Tool] = &[
         why: "loss in one direction",
     },
     Tool {
+        program: "sysctl",
+        package: "procps",
+        service: None,
+        needed_for: &[Purpose::LabTests],
+        why: "settings of a namespace's kernel",
+    },
+    Tool {
         program: "keepalived",
         package: "keepalived",
         service: Some("keepalived"),

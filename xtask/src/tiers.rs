@@ -67,9 +67,13 @@ const STEPS: &[Step] = &[
     Step::new("documentation", Tier::Fast, documentation),
     Step::new("unit", Tier::Fast, unit_tests),
     Step::new("build", Tier::Lab, build_for_lab),
+    Step::new("agent", Tier::Lab, agent_tests),
     Step::new("lab", Tier::Lab, lab_tests),
     Step::new("e2e", Tier::Lab, e2e_tests),
 ];
+
+/// The crates whose own test binaries work on network namespaces; they run in the lab tier.
+const NEED_NAMESPACES: [&str; 3] = ["holdfast-agent", "holdfast-lab", "holdfast-e2e"];
 
 /// What became of a step.
 struct Outcome {
@@ -187,27 +191,41 @@ fn lints(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 
 fn documentation(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     let mut rustdoc = workspace.cargo(&["doc", "--locked", "--keep-going", "--workspace", "--no-deps"]);
-    process::run(rustdoc.env("RUSTDOCFLAGS", "-D warnings"))
+    // Private items too: this documentation is for those who change the code.
+    process::run(
+        rustdoc
+            .arg("--document-private-items")
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 fn unit_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    // The test binaries of lab and e2e need namespaces: they are the lab tier.
-    let mut all = cargo_test(workspace);
-    all.args([
-        "--workspace",
-        "--exclude",
-        "holdfast-e2e",
-        "--exclude",
-        "holdfast-lab",
-    ]);
-    let mut lab = cargo_test(workspace);
-    lab.args(["-p", "holdfast-lab", "--lib", "--bins"]);
-    process::run_tests(&mut all, tally).and(process::run_tests(&mut lab, tally))
+    let mut rest = cargo_test(workspace);
+    for name in NEED_NAMESPACES {
+        rest.args(["--exclude", name]);
+    }
+    let mut inner = cargo_test(workspace);
+    inner.args(["--lib", "--bins"]);
+    for name in NEED_NAMESPACES {
+        inner.args(["-p", name]);
+    }
+    process::run_tests(rest.arg("--workspace"), tally).and(process::run_tests(&mut inner, tally))
 }
 
 fn build_for_lab(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     workspace.build_release()?;
-    process::run(cargo_test(workspace).args(["--no-run", "-p", "holdfast-lab", "-p", "holdfast-e2e"]))
+    let mut tests = cargo_test(workspace);
+    for name in NEED_NAMESPACES {
+        tests.args(["-p", name]);
+    }
+    process::run(tests.arg("--no-run"))
+}
+
+fn agent_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    process::run_tests(
+        cargo_test(workspace).args(["-p", "holdfast-agent", "--test", "*"]),
+        tally,
+    )
 }
 
 fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
