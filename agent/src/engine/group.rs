@@ -1,5 +1,6 @@
 //! One group as the engine runs it: its virtual router, what it holds, and what it has counted.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,9 +62,11 @@ pub enum Successor {
 #[derive(Debug, Default)]
 pub struct Held {
     bindings: BTreeMap<VirtualAddress, Binding>,
-    /// The same for renewal, shared with the netlink thread; made anew when the set changes, not at each renewal.
+    /// Addresses that were on the node before and stay after: an address owner's own. Announced, and otherwise left alone.
+    own: BTreeMap<VirtualAddress, Binding>,
+    /// The bindings for renewal, shared with the netlink thread; made anew when the set changes, not at each renewal.
     renewal: Arc<[Binding]>,
-    /// The same for announcing.
+    /// All that is held, for announcing.
     announced: Vec<Announced>,
     /// When they expire if nothing renews them.
     expires: Instant,
@@ -82,8 +85,15 @@ impl Held {
         self.refresh(facts);
     }
 
-    /// Removes addresses and returns how they were bound.
+    /// Adds addresses that are the node's own.
+    pub fn add_own(&mut self, own: impl IntoIterator<Item = (VirtualAddress, Binding)>, facts: &Facts) {
+        self.own.extend(own);
+        self.refresh(facts);
+    }
+
+    /// Removes addresses and returns how those were bound that were not the node's own.
     pub fn remove(&mut self, addresses: &[VirtualAddress], facts: &Facts) -> Arc<[Binding]> {
+        self.own.retain(|address, _| !addresses.contains(address));
         let removed = addresses
             .iter()
             .filter_map(|address| self.bindings.remove(address))
@@ -131,6 +141,7 @@ impl Held {
         self.announced = self
             .bindings
             .values()
+            .chain(self.own.values())
             .filter_map(|binding| {
                 let mac = facts.link(binding.interface)?.mac?;
                 Some(Announced {
@@ -171,13 +182,23 @@ impl Group {
             .collect()
     }
 
+    /// Takes note that a virtual address is on the node without Holdfast's doing; the sentence, if it is to be said now.
+    pub fn note_leftover(&mut self, now: Instant, address: IpAddr) -> Option<String> {
+        self.notices.note(now, "address_not_ours", address, || {
+            format!(
+                "{address} is on this node already and was not put there by Holdfast; it is left as it is. If it is a \
+                 leftover, remove it with `ip address del`"
+            )
+        })
+    }
+
     /// Counts a dropped packet.
     pub fn count_drop(&mut self, reason: &DropReason) {
         *self.drops.entry(reason.label()).or_default() += 1;
     }
 
     /// The name that the configuration gives to a peer's address.
-    pub fn peer_name(&self, address: core::net::IpAddr) -> Option<&str> {
+    pub fn peer_name(&self, address: IpAddr) -> Option<&str> {
         match &self.spec.advertisement.mode {
             Mode::Unicast(peers) => peers
                 .iter()

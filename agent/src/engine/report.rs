@@ -7,6 +7,7 @@ use holdfast_vrrp::{Fault, Instant, Reason, Transition};
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
+use crate::report::words;
 use crate::status::{FaultStatus, GroupStatus, TransitionStatus};
 
 /// The calendar's time of an instant of the engine's clock, by what both clocks show now. To be asked once for each
@@ -56,7 +57,7 @@ pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
             .active_peer
             .and_then(|peer| group.peer_name(peer))
             .map(str::to_owned),
-        interval: format!("{}ms", snapshot.interval.as_millis()),
+        interval: words::interval(snapshot.interval),
         releasing: snapshot.releasing,
         last_transition: transition.map(|transition| transition_status(group.since, &transition)),
         counters: group.counters,

@@ -28,6 +28,7 @@ impl Runtime {
         let peer = group.router.snapshot().active_peer.or(source);
         let packet = matches!(input, Input::Advertisement(_));
         let mut actions = core::mem::take(&mut self.actions);
+        let resigned = resignation(&input);
         group.router.handle(now, input, &mut actions);
         let mut believed = packet;
         for action in actions.drain(..) {
@@ -42,6 +43,7 @@ impl Runtime {
         };
         if believed {
             group.counters.advertisements_received += 1;
+            group.counters.resignations_received += u64::from(resigned);
         }
         match group.router.next_timeout() {
             Some(deadline) => self.timers.arm(slot, deadline),
@@ -153,25 +155,22 @@ impl Runtime {
         let Some(group) = self.groups[slot].as_mut() else {
             return;
         };
-        let (bindings, foreign): (Vec<_>, Vec<_>) = group
+        // The address owner's own address, or somebody's leftover: given a lifetime, it would be deleted one day.
+        let (own, bindings): (Vec<_>, Vec<_>) = group
             .bindings_of(addresses)
             .into_iter()
-            .partition(|(_, binding)| !self.facts.is_foreign(binding));
-        let mut leftovers = Vec::new();
-        for (_, binding) in &foreign {
-            // The address owner's own address, or somebody's leftover: given a lifetime, it would be deleted one day.
-            let said = group.notices.note(now, "address_not_ours", binding.address, || {
-                format!(
-                    "{} is on this node already and was not put there by Holdfast; it is left as it is. If it is a \
-                     leftover, remove it with `ip addr del`",
-                    binding.address
-                )
-            });
-            leftovers.extend(said.filter(|_| !group.spec.priority.is_owner()));
-        }
+            .partition(|(_, binding)| self.facts.is_foreign(binding));
+        let leftovers = if group.spec.priority.is_owner() {
+            Vec::new()
+        } else {
+            own.iter()
+                .filter_map(|(_, binding)| group.note_leftover(now, binding.address))
+                .collect()
+        };
         let lifetime = group.router.config().lifetime;
         let request: Arc<[Binding]> = bindings.iter().map(|(_, binding)| binding.clone()).collect();
         group.held.add(bindings, now + lifetime, &self.facts);
+        group.held.add_own(own, &self.facts);
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         group.bind_ticket = Some(ticket);
@@ -371,4 +370,9 @@ impl Runtime {
         }
         self.outlet.flush();
     }
+}
+
+/// Whether an input is an advertisement with priority 0, for counting; whether to believe it is the router's to say.
+fn resignation(input: &Input<'_>) -> bool {
+    matches!(input, Input::Advertisement(packet) if packet.payload.get(2) == Some(&0))
 }
