@@ -55,21 +55,32 @@ impl VirtualRouter {
         match election::as_active(self.priority(), self.config.source, heard.priority, heard.router) {
             AsActive::Resigned => self.answer(now, out),
             AsActive::Assert => {
-                out.push(Action::Notice(Notice::OtherActive {
-                    router: heard.router,
-                    priority: heard.priority,
-                }));
+                if !self.is_new(now) {
+                    out.push(Action::Notice(Notice::OtherActive {
+                        router: heard.router,
+                        priority: heard.priority,
+                    }));
+                }
                 self.answer(now, out);
                 // Whoever has heard the other one's announcements sends to the wrong place.
                 self.correct_neighbors(now, out);
             }
             AsActive::Yield(reason) => {
+                // A last word. When a split heals and the winner's advertisement is the first across, the winner would
+                // never hear that there were two, and whoever listened to this router's announcements would go on
+                // sending here. A losing advertisement makes it answer and announce (RFC 9568 §6.4.3).
+                self.advertise(out);
                 self.stop_serving();
                 self.hold_on_for_successor(now);
                 self.enter_backup(now, reason, out);
                 self.follow(now, heard, out);
             }
         }
+    }
+
+    /// Whether a router that advertises now may be the one this router has taken over from, saying its last word.
+    fn is_new(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < self.config.interval.get()
     }
 
     /// Keeps the timers of the Active state from firing; the addresses stay and are renewed.

@@ -39,7 +39,7 @@ fn active_yields_to_a_higher_priority() {
         transitions(&out),
         [(State::Active, State::Backup, Reason::HigherPriority)]
     );
-    assert_eq!(sent(&out), []);
+    assert_eq!(sent(&out), [100], "so that the winner knows of it");
     assert_eq!(solo.snapshot().active_peer, Some(LOWER));
     let log = solo.pass(active_down(100) - millis(1));
     assert_eq!(
@@ -80,7 +80,7 @@ fn active_adopts_the_interval_of_the_router_it_yields_to() {
 fn active_answers_a_losing_advertisement_at_once() {
     for (from, theirs) in [(HIGHER, 99), (LOWER, 100), (LOWER, 1)] {
         let mut solo = Solo::active(config(100));
-        solo.pass(millis(400));
+        solo.pass(millis(1400));
         let out = solo.hear(from, theirs);
         let notice = Notice::OtherActive {
             router: from,
@@ -144,6 +144,29 @@ fn an_address_claimed_by_another_station_is_announced_again_once_a_second_at_mos
     assert_eq!(times_of(&solo.pass(millis(1)), &BURST).len(), 1);
     assert_eq!(solo.claimed(VIP), [claimed]);
     assert_eq!(solo.claimed(VIP_2), [], "not one of ours");
+}
+
+#[test]
+fn a_router_that_has_just_preempted_does_not_take_the_losers_last_word_for_a_split() {
+    let mut solo = Solo::backup(config(200));
+    solo.hear(LOWER, 100);
+    while solo.state() != State::Active {
+        solo.hear(LOWER, 100);
+        solo.timeout();
+    }
+    solo.bound();
+    let out = solo.hear(LOWER, 100);
+    assert_eq!(sent(&out), [200]);
+    assert!(
+        !out.iter().any(|action| matches!(action, Action::Notice(_))),
+        "{out:?}"
+    );
+    solo.pass(SECOND);
+    let out = solo.hear(LOWER, 100);
+    assert!(
+        out.iter().any(|action| matches!(action, Action::Notice(_))),
+        "{out:?}"
+    );
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_stopped_router_does_nothing_whatever_it_is_told() {
 fn an_active_router_that_is_beaten_holds_on_until_the_winner_announces() {
     let mut solo = Solo::active(config(100));
     let out = solo.hear(HIGHER, 200);
-    assert_eq!(out.len(), 1, "{out:?}");
+    assert_eq!(out.len(), 2, "a last word and the transition: {out:?}");
     assert!(solo.snapshot().releasing);
     assert_eq!(solo.claimed(VIP), [unbind(&[VIP])]);
     assert_eq!(solo.state(), State::Backup);
