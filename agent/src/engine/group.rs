@@ -61,9 +61,10 @@ pub enum Successor {
 /// The addresses of a group that are on their interfaces, or on their way there.
 #[derive(Debug, Default)]
 pub struct Held {
-    bindings: BTreeMap<VirtualAddress, Binding>,
+    // Lists, not maps: a group has few addresses, and a map's smallest node has room for eleven.
+    bindings: Vec<(VirtualAddress, Binding)>,
     /// Addresses that were on the node before and stay after: an address owner's own. Announced, and otherwise left alone.
-    own: BTreeMap<VirtualAddress, Binding>,
+    own: Vec<(VirtualAddress, Binding)>,
     /// The bindings for renewal, shared with the netlink thread; made anew when the set changes, not at each renewal.
     renewal: Arc<[Binding]>,
     /// All that is held, for announcing.
@@ -80,23 +81,24 @@ impl Held {
         expires: Instant,
         facts: &Facts,
     ) {
-        self.bindings.extend(bindings);
+        put(&mut self.bindings, bindings);
         self.expires = expires;
         self.refresh(facts);
     }
 
     /// Adds addresses that are the node's own.
     pub fn add_own(&mut self, own: impl IntoIterator<Item = (VirtualAddress, Binding)>, facts: &Facts) {
-        self.own.extend(own);
+        put(&mut self.own, own);
         self.refresh(facts);
     }
 
     /// Removes addresses and returns how those were bound that were not the node's own.
     pub fn remove(&mut self, addresses: &[VirtualAddress], facts: &Facts) -> Arc<[Binding]> {
-        self.own.retain(|address, _| !addresses.contains(address));
-        let removed = addresses
-            .iter()
-            .filter_map(|address| self.bindings.remove(address))
+        self.own.retain(|(address, _)| !addresses.contains(address));
+        let removed = self
+            .bindings
+            .extract_if(.., |(address, _)| addresses.contains(address))
+            .map(|(_, binding)| binding)
             .collect();
         self.refresh(facts);
         removed
@@ -112,7 +114,7 @@ impl Held {
     pub fn update(&mut self, resolved: &Resolved, facts: &Facts) -> Arc<[Binding]> {
         let mut changed = Vec::new();
         for (address, binding) in &mut self.bindings {
-            if let Some(now) = resolved.bindings.get(&address.address)
+            if let Some(now) = resolved.binding(address.address)
                 && now.interface == binding.interface
                 && now.prefix_length == binding.prefix_length
                 && now != binding
@@ -127,7 +129,7 @@ impl Held {
 
     /// How the addresses are bound.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.bindings.values()
+        self.bindings.iter().map(|(_, binding)| binding)
     }
 
     /// The addresses as they are announced. None of an interface without a link-layer address.
@@ -137,12 +139,12 @@ impl Held {
 
     /// Makes the derived lists anew; also to be called when an interface's link-layer address changed.
     pub fn refresh(&mut self, facts: &Facts) {
-        self.renewal = self.bindings.values().cloned().collect();
+        self.renewal = self.bindings().cloned().collect();
         self.announced = self
             .bindings
-            .values()
-            .chain(self.own.values())
-            .filter_map(|binding| {
+            .iter()
+            .chain(&self.own)
+            .filter_map(|(_, binding)| {
                 let mac = facts.link(binding.interface)?.mac?;
                 Some(Announced {
                     interface: binding.interface,
@@ -151,6 +153,17 @@ impl Held {
                 })
             })
             .collect();
+    }
+}
+
+/// Adds to a list, in place of what it has of the same address.
+fn put(
+    list: &mut Vec<(VirtualAddress, Binding)>,
+    added: impl IntoIterator<Item = (VirtualAddress, Binding)>,
+) {
+    for (address, binding) in added {
+        list.retain(|(present, _)| *present != address);
+        list.push((address, binding));
     }
 }
 
@@ -175,10 +188,9 @@ impl Group {
 
     /// How the given addresses are bound here. Those whose interface is missing are left out.
     pub fn bindings_of(&self, addresses: &[VirtualAddress]) -> Vec<(VirtualAddress, Binding)> {
-        let bindings = &self.resolved.bindings;
         addresses
             .iter()
-            .filter_map(|a| Some((a.clone(), bindings.get(&a.address)?.clone())))
+            .filter_map(|a| Some((a.clone(), self.resolved.binding(a.address)?.clone())))
             .collect()
     }
 

@@ -2,7 +2,6 @@
 //! how each virtual address is bound. Pure.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
 
 use holdfast_api::model::{Bind, Mode, NodeGroup};
 use holdfast_vrrp::{Family, Fault, Faults};
@@ -22,12 +21,17 @@ pub struct Resolved {
     /// The address to take part from.
     pub source: Option<IpAddr>,
     /// How each virtual address is bound, as far as its interface exists.
-    pub bindings: BTreeMap<IpAddr, Binding>,
+    pub bindings: Vec<Binding>,
     /// What keeps the group out of the election, each with a sentence that says what to do.
     pub faults: Vec<(Fault, String)>,
 }
 
 impl Resolved {
+    /// How that virtual address is bound.
+    pub fn binding(&self, address: IpAddr) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.address == address)
+    }
+
     /// The faults as a set.
     pub fn fault_set(&self) -> Faults {
         self.faults.iter().map(|(fault, _)| *fault).collect()
@@ -74,16 +78,13 @@ pub fn resolve(group: &NodeGroup, facts: &Facts, is_vip: IsVip<'_>) -> Resolved 
                 carrier
             }
         };
-        resolved.bindings.insert(
-            address.address,
-            Binding {
-                interface: carrier.index,
-                address: address.address,
-                prefix_length: bound_prefix_length(address),
-                label: address.label.as_deref().map(Into::into),
-                preferred_source: preferred_source(address.address, facts, carrier, is_vip),
-            },
-        );
+        resolved.bindings.push(Binding {
+            interface: carrier.index,
+            address: address.address,
+            prefix_length: bound_prefix_length(address),
+            label: address.label.as_deref().map(Into::into),
+            preferred_source: preferred_source(address.address, facts, carrier, is_vip),
+        });
     }
     resolved
 }
@@ -315,9 +316,9 @@ mod tests {
     fn the_interface_is_the_one_whose_subnet_holds_the_address() {
         let resolved = resolve_with(&group(&[vip("10.0.0.100", 24)]), &two_interfaces());
         assert_eq!(resolved.faults, []);
-        assert_eq!(resolved.interface.unwrap().name, "eth1");
+        assert_eq!(resolved.interface.as_ref().unwrap().name, "eth1");
         assert_eq!(resolved.source, Some(ip("10.0.0.11")));
-        let binding = &resolved.bindings[&ip("10.0.0.100")];
+        let binding = resolved.binding(ip("10.0.0.100")).unwrap();
         assert_eq!((binding.interface, binding.prefix_length), (3, 32));
         assert_eq!(binding.preferred_source, Some(ip("10.0.0.11")));
     }
@@ -408,7 +409,7 @@ mod tests {
         rider.interface = Some("eth0".into());
         rider.bind = Bind::AsWritten;
         let resolved = resolve_with(&group(&[vip("10.0.0.100", 24), rider]), &two_interfaces());
-        let binding = &resolved.bindings[&ip("192.168.1.100")];
+        let binding = resolved.binding(ip("192.168.1.100")).unwrap();
         assert_eq!((binding.interface, binding.prefix_length), (2, 24));
         assert_eq!(binding.preferred_source, Some(ip("192.168.1.5")));
     }

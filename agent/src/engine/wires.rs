@@ -209,7 +209,7 @@ fn needs<'g>(groups: impl Iterator<Item = (usize, &'g Group)>) -> BTreeMap<(u32,
 fn watched<'g>(groups: impl Iterator<Item = (usize, &'g Group)>) -> BTreeMap<u32, BTreeSet<IpAddr>> {
     let mut watched: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
     for (_, group) in groups {
-        for binding in group.resolved.bindings.values().chain(group.held.bindings()) {
+        for binding in group.resolved.bindings.iter().chain(group.held.bindings()) {
             watched
                 .entry(binding.interface)
                 .or_default()

@@ -3,11 +3,11 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage};
 
 /// The mark that Holdfast's addresses bear (`IFA_PROTO`, shown as `proto 0x68` by `ip address`; Linux 5.18 and later):
 /// an `h`, which no other program is known to use.

@@ -9,7 +9,7 @@ mod batch;
 mod thread;
 
 pub use batch::{Datagram, Receiver, Sender};
-pub use thread::{lock_memory, set_realtime};
+pub use thread::{lock_memory, release_freed_memory, set_realtime};
 
 use std::io;
 use std::mem;

@@ -1,4 +1,4 @@
-//! What a thread asks of the scheduler and of memory management.
+//! What the scheduler and memory management are asked for.
 
 use std::io;
 
@@ -25,4 +25,11 @@ pub fn set_realtime(priority: i32) -> io::Result<()> {
 pub fn lock_memory() -> io::Result<()> {
     // SAFETY: takes flags only.
     check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) })
+}
+
+/// Gives freed memory back to the system. Holds each thread's allocator for a moment: to be called before there is an
+/// engine, or never.
+pub fn release_freed_memory() {
+    // SAFETY: takes no pointer, and may be called at any time.
+    unsafe { libc::malloc_trim(0) };
 }

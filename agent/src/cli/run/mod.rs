@@ -16,6 +16,7 @@ use super::{MetricsAddress, RunArgs, privilege};
 use crate::lock::{self, Attempt};
 use crate::report::{Shared, http, log};
 use crate::source::{Offer, Source};
+use crate::sys;
 use rundir::RunDir;
 use signals::Signals;
 use standby::Outcome;
@@ -66,6 +67,8 @@ async fn agent(args: RunArgs, control: log::LogControl) -> Result<(), Failure> {
         ))
     })?;
     say(&offer, &shared);
+    // Reading files has taken several times the memory of what they say, which would otherwise be kept for ever.
+    sys::release_freed_memory();
     let mut agent = Agent {
         shared,
         source,

@@ -102,7 +102,7 @@ impl Runtime {
         }
         let expires = resolved
             .bindings
-            .values()
+            .iter()
             .map(|binding| {
                 self.facts
                     .address(binding.interface, binding.address)?
