@@ -82,14 +82,12 @@ impl VirtualRouter {
             }
             AsBackup::Discard => {
                 self.watch.outranked = true;
-                let better_known = self
-                    .watch
-                    .router
-                    .is_some_and(|(router, priority)| router != heard.router && priority > heard.priority);
-                if !better_known {
+                if !self.knows_better_than(heard) {
                     self.note_active(now, heard);
                 }
             }
+            // An unfit router that cannot hear the Active one believes itself Active: that is between those two.
+            AsBackup::TakeOver if self.knows_better_than(heard) => {}
             AsBackup::TakeOver => {
                 self.note_active(now, heard);
                 self.become_active(now, Reason::ActiveUnfit, out);
@@ -175,6 +173,13 @@ impl VirtualRouter {
             failing: self.health.standing == Standing::Floor,
             eligible: self.config.may_become_active,
         }
+    }
+
+    /// Whether a better router than the sender was heard, and neither resigned nor fell silent since.
+    fn knows_better_than(&self, heard: &Heard) -> bool {
+        self.watch
+            .router
+            .is_some_and(|(router, priority)| router != heard.router && priority > heard.priority)
     }
 
     fn note_active(&mut self, now: Instant, heard: &Heard) {

@@ -291,6 +291,30 @@ fn a_healthy_backup_takes_over_at_once_from_an_active_router_in_the_floor_band()
 }
 
 #[test]
+fn an_unfit_router_that_cannot_hear_the_active_one_does_not_make_a_backup_take_over() {
+    let mut solo = Solo::backup(config(100));
+    for _ in 0..5 {
+        solo.hear(HIGHER, 200);
+        solo.pass(millis(500));
+        assert_eq!(solo.hear(LOWER, 10), []);
+        solo.pass(millis(500));
+    }
+    assert_eq!(solo.snapshot().active_peer, Some(HIGHER));
+}
+
+#[test]
+fn a_backup_takes_over_at_once_when_only_an_unfit_router_is_left_after_a_resignation() {
+    let mut solo = Solo::backup(config(100));
+    solo.hear(HIGHER, 200);
+    solo.hear(HIGHER, 0);
+    let out = solo.hear(LOWER, 10);
+    assert_eq!(
+        transitions(&out),
+        [(State::Backup, State::Active, Reason::ActiveUnfit)]
+    );
+}
+
+#[test]
 fn a_failing_backup_does_not_take_over_from_a_better_failing_one() {
     let mut solo = Solo::backup(config(100));
     solo.health(&[], Standing::Floor);
