@@ -216,10 +216,16 @@ impl Runtime {
     }
 
     /// Binds again what is bound another way now; the router need not know.
-    pub(super) fn bind_again(&mut self, slot: usize, bindings: Arc<[Binding]>) {
+    pub(super) fn bind_again(&mut self, slot: usize, bindings: &[Binding]) {
         let Some(group) = self.groups[slot].as_ref() else {
             return;
         };
+        // What made it another way to bind may also have made the router let go meanwhile.
+        let bindings: Arc<[Binding]> = bindings
+            .iter()
+            .filter(|binding| group.held.bindings().any(|held| held == *binding))
+            .cloned()
+            .collect();
         if bindings.is_empty() {
             return;
         }

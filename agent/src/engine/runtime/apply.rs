@@ -212,7 +212,7 @@ impl Runtime {
         if told && new_faults.is_empty() {
             self.drive(slot, now, health(new_faults));
         }
-        self.bind_again(slot, again);
+        self.bind_again(slot, &again);
     }
 
     /// What a group means here, and whether another one has its identifier already.
