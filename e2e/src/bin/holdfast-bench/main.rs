@@ -1,0 +1,204 @@
+//! `holdfast-bench`: Holdfast and keepalived side by side in the lab, written down in docs/benchmarks.md.
+
+mod cost;
+mod daemon;
+mod failover;
+mod figures;
+mod machine;
+mod report;
+mod results;
+mod scene;
+mod steadiness;
+mod targets;
+mod usage;
+mod wire;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::{Parser, ValueEnum};
+use holdfast_lab::sandbox;
+
+use crate::{
+    cost::Cost,
+    daemon::{BOTH, Daemon, Routers},
+    machine::Machine,
+    results::{Results, Setting},
+    steadiness::Contender,
+};
+
+/// The intervals of all measurements.
+const INTERVALS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_millis(100),
+    Duration::from_millis(10),
+];
+
+/// Measures Holdfast and keepalived side by side and writes docs/benchmarks.md (about 14 minutes).
+#[derive(Parser)]
+#[command(name = "holdfast-bench", version)]
+struct Arguments {
+    /// How often each failover is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
+    runs: u16,
+    /// One run of everything, with short windows, printed instead of written: to see that it works.
+    #[arg(long)]
+    quick: bool,
+    /// Only this part, printed instead of written; may be repeated.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Where to write the page.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/benchmarks.md"), hide_default_value = true)]
+    output: PathBuf,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Lost node, planned stop, return, SIGKILL, freeze.
+    Failover,
+    /// CPU time and memory.
+    Cost,
+    /// Busy processors.
+    Busy,
+    /// RTNL held by somebody else.
+    Rtnl,
+}
+
+/// Says what is being done, with the time since the start.
+#[derive(Clone, Copy)]
+struct Progress(Instant);
+
+impl Progress {
+    fn say(self, what: &str) {
+        println!("[{:4} s] {what}", self.0.elapsed().as_secs());
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    sandbox::enter()?;
+    let progress = Progress(Instant::now());
+    let machine = Machine::look()?;
+    progress.say(&format!("{} beside {}", machine.holdfast, machine.keepalived));
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let runs = if arguments.quick {
+        1
+    } else {
+        usize::from(arguments.runs)
+    };
+    let mut results = Results::default();
+    if wanted(Part::Failover) {
+        results.failovers = failovers(runs, progress)?;
+    }
+    if wanted(Part::Cost) {
+        results.costs = costs(arguments.quick, progress)?;
+    }
+    if wanted(Part::Busy) {
+        results.busy_for = Duration::from_secs(if arguments.quick { 10 } else { 60 });
+        results.busy = busy(results.busy_for, progress)?;
+    }
+    if wanted(Part::Rtnl) {
+        progress.say("both while RTNL is held");
+        results.holds = steadiness::locked(if arguments.quick { 1 } else { 3 })?;
+    }
+    let page = report::page(&machine, &results, progress.0.elapsed(), &machine::load()?);
+    if arguments.quick || !arguments.only.is_empty() {
+        println!("\n{page}");
+        return Ok(());
+    }
+    fs::write(&arguments.output, page).with_context(|| format!("write {}", arguments.output.display()))?;
+    progress.say(&format!("wrote {}", arguments.output.display()));
+    Ok(())
+}
+
+/// Measures every setting `runs` times, all settings in each round, so that the machine's moods hit all alike.
+fn failovers(runs: usize, progress: Progress) -> Result<Vec<(Setting, [Vec<failover::Failover>; 2])>> {
+    let with_version_2 = INTERVALS[..1].iter().map(|interval| (2, *interval));
+    let settings = with_version_2.chain(INTERVALS.iter().map(|interval| (3, *interval)));
+    let mut all: Vec<_> = settings
+        .map(|(version, interval)| (Setting { version, interval }, [Vec::new(), Vec::new()]))
+        .collect();
+    for run in 1..=runs {
+        // Version 2 is there for comparison with version 3, and has nothing to say that needs many runs.
+        let settings = all
+            .iter_mut()
+            .filter(|(setting, _)| run == 1 || setting.version == 3);
+        for (setting, measured) in settings {
+            progress.say(&format!("failover every {}: run {run} of {runs}", setting.name()));
+            let routers = setting.routers();
+            let [theirs, ours] = BOTH.map(|daemon| failover::run(daemon, routers));
+            measured[0].push(theirs?);
+            measured[1].push(ours?);
+        }
+    }
+    Ok(all)
+}
+
+fn costs(quick: bool, progress: Progress) -> Result<Vec<(Routers, [Cost; 2])>> {
+    let mut all = Vec::new();
+    for count in [1, 50, 250] {
+        for interval in INTERVALS {
+            progress.say(&format!(
+                "cost of {count} virtual routers every {}",
+                figures::interval(interval)
+            ));
+            let routers = Routers {
+                count,
+                ..Routers::one(interval)
+            };
+            let window = if quick {
+                Duration::from_secs(2)
+            } else {
+                Duration::from_secs(4) + 6 * interval
+            };
+            let [theirs, ours] = side_by_side(|daemon| cost::run(daemon, routers, window))?;
+            all.push((routers, [theirs?, ours?]));
+        }
+    }
+    Ok(all)
+}
+
+fn busy(duration: Duration, progress: Progress) -> Result<Vec<(Contender, steadiness::Busy)>> {
+    let mut all = Vec::new();
+    for contender in [
+        Contender::Keepalived,
+        Contender::KeepalivedRealTime,
+        Contender::Holdfast,
+    ] {
+        // An ordinary user cannot give anybody real-time priority.
+        if contender == Contender::KeepalivedRealTime && sandbox::is_rootless() {
+            continue;
+        }
+        progress.say(&format!("{} beside busy loops", contender.name()));
+        all.push((contender, steadiness::busy(contender, duration)?));
+    }
+    Ok(all)
+}
+
+/// Does the same for both daemons at the same time.
+fn side_by_side<T: Send>(measure: impl Fn(Daemon) -> T + Sync) -> Result<[T; 2]> {
+    thread::scope(|scope| {
+        let measure = &measure;
+        let other = scope.spawn(move || measure(BOTH[1]));
+        let first = measure(BOTH[0]);
+        let second = other.join().map_err(|_| anyhow!("a measuring thread panicked"))?;
+        Ok([first, second])
+    })
+}
