@@ -88,6 +88,8 @@ fn became_active(agent: &Agent) -> Result<u64> {
 /// The interval leaves a second to come back.
 fn restarted_in_time() -> Outcome {
     let mut pair = two_agents(&web().interval(SECOND))?;
+    // Until it is written down that the node is Active.
+    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
     let killed = Instant::now();
     pair.on_a.process().kill()?;
     let again = pair::agent(&pair.scene.a, &[web().interval(SECOND).priority(200)])?;
