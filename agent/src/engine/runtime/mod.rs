@@ -195,8 +195,16 @@ impl Runtime {
             // An interrupted wait is a wait that found nothing.
             let ready = self.epoll.wait(&mut events, patience).unwrap_or(0);
             for event in &events[..ready] {
-                if let Some(endpoint) = endpoint(event.data()) {
-                    self.hear(endpoint);
+                match event.data() {
+                    // Silenced before what they announce is taken in: what comes in between rings again.
+                    WAKE => drop(self.wake.read()),
+                    NETLINK => self.messages.rearm(),
+                    TIMER => {}
+                    token => {
+                        if let Some(endpoint) = endpoint(token) {
+                            self.hear(endpoint);
+                        }
+                    }
                 }
             }
             self.learn();
@@ -213,7 +221,6 @@ impl Runtime {
 
     /// Takes in what the netlink thread told.
     fn learn(&mut self) {
-        self.messages.rearm();
         while let Some(message) = self.messages.try_recv() {
             self.learn_one(&message);
         }
@@ -225,8 +232,6 @@ impl Runtime {
 
     /// Carries out commands.
     fn obey(&mut self) {
-        // The counter only wakes; how much it has counted is of no interest.
-        let _ = self.wake.read();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Apply(spec) if self.facts.synced() => self.apply(*spec),
