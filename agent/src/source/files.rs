@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use holdfast_api::yaml::MAX_BYTES;
@@ -75,11 +76,24 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Opens a file that can be read without waiting for anybody: a pipe or a device would hold up the whole agent.
+pub fn open(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
 fn read_file(path: &Path) -> Result<TextFile, ReadError> {
     let mut bytes = Vec::new();
     // One byte above the limit is enough for the reader of the text to refuse it.
     let limit = MAX_BYTES as u64 + 1;
-    File::open(path)
+    open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| ReadError::new(path, error))?;
     let text = String::from_utf8(bytes).map_err(|_| ReadError::NotText(path.to_owned()))?;
@@ -172,5 +186,14 @@ mod tests {
         fs::remove_file(folder.path().join("dangling.yaml")).unwrap();
         fs::write(folder.path().join("binary.yaml"), [0xff, 0xfe]).unwrap();
         assert!(sentence(folder.path()).contains("not UTF-8"));
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("a.yaml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let sentence = read(&pipe).unwrap_err().to_string();
+        assert!(sentence.contains("not a regular file"), "{sentence}");
     }
 }

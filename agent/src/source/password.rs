@@ -1,6 +1,5 @@
 //! Reads a password file: its first line, without whatever ends it.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -21,7 +20,7 @@ pub struct Password {
 pub fn read(path: &Path) -> Result<Password, String> {
     let shown = path.display();
     let refused = |error: std::io::Error| format!("reading the password file {shown}: {error}");
-    let file = File::open(path).map_err(refused)?;
+    let file = super::files::open(path).map_err(refused)?;
     let found = file.metadata().map_err(refused)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(refused)?;
