@@ -106,6 +106,12 @@ impl Facts {
             .is_some_and(|found| !found.ours && found.expires.is_none())
     }
 
+    /// Whether the node has that address for good and not through an agent of ours.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.addresses()
+            .any(|found| found.address == address && !found.ours && found.expires.is_none())
+    }
+
     /// All addresses of an interface.
     pub fn addresses_of(&self, interface: u32) -> impl Iterator<Item = &Address> {
         self.addresses

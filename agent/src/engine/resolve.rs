@@ -115,12 +115,19 @@ fn election_interface<'f>(
         .map(|a| a.address)
         .filter(|a| Family::of(*a) == group.family)
         .collect();
+    let owner = group.priority.is_owner();
     facts
         .addresses()
-        .filter(|own| !own.ours && !is_vip(own.address) && !is_link_local(own.address))
+        .filter(|own| !own.ours && (owner || !is_vip(own.address)) && !is_link_local(own.address))
         .filter(|own| subnet(own).is_some_and(|subnet| wanted.iter().any(|vip| subnet.contains(vip))))
         .find_map(|own| facts.link(own.interface))
         .ok_or_else(|| {
+            if let Some(own) = wanted.iter().find(|address| facts.is_own(**address)) {
+                return format!(
+                    "{own} is this node's own address: give this node priority 255 (nodeOverrides), or the group another \
+                     address"
+                );
+            }
             let first = wanted.first().map_or_else(String::new, ToString::to_string);
             format!("no interface of this node has an address in the subnet of {first}; give one, or name the interface in spec.interface")
         })
@@ -368,6 +375,22 @@ mod tests {
         );
         group.priority = Priority::OWNER;
         assert_eq!(resolve_with(&group, &facts).source, Some(ip("10.0.0.100")));
+    }
+
+    #[test]
+    fn an_address_owner_needs_no_interface_named_and_anybody_else_is_told_to_be_one() {
+        let mut group = group(&[vip("10.0.0.11", 24)]);
+        let facts = two_interfaces();
+        let sentence = &resolve_with(&group, &facts).faults[0].1;
+        assert!(
+            sentence.contains("10.0.0.11 is this node's own address") && sentence.contains("priority 255"),
+            "{sentence}"
+        );
+        group.priority = Priority::OWNER;
+        let resolved = resolve_with(&group, &facts);
+        assert_eq!(resolved.faults, []);
+        assert_eq!(resolved.interface.map(|link| link.name).as_deref(), Some("eth1"));
+        assert_eq!(resolved.source, Some(ip("10.0.0.11")));
     }
 
     #[test]
