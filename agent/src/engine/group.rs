@@ -92,6 +92,18 @@ impl Held {
         self.refresh(facts);
     }
 
+    /// Forgets an address of the node's own that is gone; whether it was held.
+    pub fn lose_own(&mut self, interface: u32, address: IpAddr, facts: &Facts) -> bool {
+        let held = self.own.len();
+        self.own
+            .retain(|(_, binding)| (binding.interface, binding.address) != (interface, address));
+        let lost = self.own.len() < held;
+        if lost {
+            self.refresh(facts);
+        }
+        lost
+    }
+
     /// Removes addresses and returns how those were bound that were not the node's own.
     pub fn remove(&mut self, addresses: &[VirtualAddress], facts: &Facts) -> Arc<[Binding]> {
         self.own.retain(|(address, _)| !addresses.contains(address));
@@ -198,8 +210,9 @@ impl Group {
     pub fn note_leftover(&mut self, now: Instant, address: IpAddr) -> Option<String> {
         self.notices.note(now, "address_not_ours", address, || {
             format!(
-                "{address} is on this node already and was not put there by Holdfast; it is left as it is. If it is a \
-                 leftover, remove it with `ip address del`"
+                "{address} is on this node already and was not put there by Holdfast, so that this node answers for it \
+                 whoever is Active; remove a leftover with `ip address del`; if it is the node's own address, its priority is \
+                 to be 255"
             )
         })
     }

@@ -64,6 +64,13 @@ struct Need {
 }
 
 impl Wires {
+    /// Closes the sockets of an interface that is gone. One that comes back under the same index is another one to the
+    /// kernel: it has left all multicast groups, and packet sockets stay deaf.
+    pub fn forget(&mut self, interface: u32) {
+        self.vrrp.retain(|(index, _), _| *index != interface);
+        self.neighbors.remove(&interface);
+    }
+
     /// Opens, changes and closes sockets so that they fit `groups`. Tells of each newly opened one through `opened` (a
     /// closed one leaves the epoll set by itself) and returns what went wrong, each a sentence.
     pub fn sync<'g>(
@@ -198,7 +205,11 @@ fn needs<'g>(groups: impl Iterator<Item = (usize, &'g Group)>) -> BTreeMap<(u32,
         need.groups
             .entry(group.spec.virtual_router_id.get())
             .or_insert(slot);
-        if let Mode::Multicast(address) = group.spec.advertisement.mode {
+        // Without a source the group takes no part, and the kernel may have taken the interface out of the family (IPv6 below
+        // an MTU of 1280, say) and with it out of its multicast groups: they are joined again when the source is back.
+        if let Mode::Multicast(address) = group.spec.advertisement.mode
+            && group.resolved.source.is_some()
+        {
             need.memberships.insert(address);
         }
     }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_vrrp::Instant;
 
@@ -13,7 +13,7 @@ use super::{Address, Link, Message};
 /// Links and addresses as the kernel has them.
 ///
 /// Changes are told in batches as the difference between what was told before and what is now: an address taken away
-/// and put back between two batches is no news.
+/// and put back between two batches is no news. A link that was is: sockets on it are deaf, though it looks the same.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     links: BTreeMap<u32, Link>,
@@ -21,6 +21,8 @@ pub(super) struct Table {
     /// What was told of the links and addresses that may have changed since.
     told_links: BTreeMap<u32, Option<Link>>,
     told_addresses: BTreeMap<(u32, IpAddr), Option<Address>>,
+    /// Links that were gone since, whether or not they are there again.
+    lost_links: BTreeSet<u32>,
 }
 
 /// An address.
@@ -41,6 +43,7 @@ impl Table {
             }
             News::LinkGone(index) => {
                 self.touch_link(index);
+                self.lost_links.insert(index);
                 self.links.remove(&index);
                 let orphans: Vec<Place> = self.on_interface(index).map(|(place, _)| *place).collect();
                 for place in orphans {
@@ -60,17 +63,24 @@ impl Table {
     pub fn changes(&mut self) -> Vec<Message> {
         let told_links = core::mem::take(&mut self.told_links);
         let told_addresses = core::mem::take(&mut self.told_addresses);
+        let lost_links = core::mem::take(&mut self.lost_links);
         let mut gone = Vec::new();
         let mut links_gone = Vec::new();
         let mut here = Vec::new();
-        for (index, told) in told_links {
+        for (index, mut told) in told_links {
+            if lost_links.contains(&index) && told.take().is_some() {
+                links_gone.push(Message::LinkGone { index });
+            }
             match (self.links.get(&index), told) {
                 (Some(link), told) if told.as_ref() != Some(link) => here.push(Message::Link(link.clone())),
                 (None, Some(_)) => links_gone.push(Message::LinkGone { index }),
                 _ => {}
             }
         }
-        for ((interface, address), told) in told_addresses {
+        for ((interface, address), mut told) in told_addresses {
+            if lost_links.contains(&interface) && told.take().is_some() {
+                gone.push(Message::AddressGone { interface, address });
+            }
             match (self.seen(interface, address), told) {
                 (Some(seen), told)
                     if !told
@@ -295,6 +305,25 @@ mod tests {
             ),
             []
         );
+    }
+
+    #[test]
+    fn a_link_that_came_back_in_the_meantime_is_told_to_have_been_gone_with_its_addresses() {
+        let mut table = Table::default();
+        let (eth1, address) = (link(1, true), ours("10.0.0.100", 3));
+        let before = told(&mut table, [News::Link(eth1.clone()), News::Address(address)]);
+        let again = [News::LinkGone(1), News::Link(eth1), News::Address(address)];
+        let messages = told(&mut table, again);
+        let gone = [
+            Message::AddressGone {
+                interface: 1,
+                address: address.place.address,
+            },
+            Message::LinkGone { index: 1 },
+        ];
+        assert_eq!(messages[..2], gone);
+        assert_eq!(messages[2..], before);
+        assert_eq!(table.changes(), []);
     }
 
     #[test]

@@ -160,13 +160,6 @@ impl Runtime {
             .bindings_of(addresses)
             .into_iter()
             .partition(|(_, binding)| self.facts.is_foreign(binding));
-        let leftovers = if group.spec.priority.is_owner() {
-            Vec::new()
-        } else {
-            own.iter()
-                .filter_map(|(_, binding)| group.note_leftover(now, binding.address))
-                .collect()
-        };
         let lifetime = group.router.config().lifetime;
         let request: Arc<[Binding]> = bindings.iter().map(|(_, binding)| binding.clone()).collect();
         group.held.add(bindings, now + lifetime, &self.facts);
@@ -180,9 +173,6 @@ impl Runtime {
             bindings: request,
             lifetime,
         });
-        for message in leftovers {
-            self.say(slot, "address_not_ours", message);
-        }
     }
 
     fn renew(&mut self, slot: usize, now: Instant) {

@@ -1,6 +1,8 @@
 //! What is to be done becomes running groups: new ones start, changed ones are reconfigured as far as they changed,
 //! withdrawn ones hand over. And the same again whenever the node's links or addresses change what a group means.
 
+use core::net::IpAddr;
+
 use holdfast_api::model::{NodeGroup, NodeSpec};
 use holdfast_vrrp::{
     Change, Fault, Faults, Health, Input, Instant, Resume, Shutdown, Standing, VirtualRouter,
@@ -181,7 +183,7 @@ impl Runtime {
         let Some(group) = self.groups[slot].as_ref() else {
             return;
         };
-        let mut resolved = self.resolve(&group.spec, slot);
+        let resolved = self.resolve(&group.spec, slot);
         let started = group.started;
         let moved = matches!((&group.resolved.interface, &resolved.interface), (Some(old), Some(new)) if old.index != new.index);
         let old_faults = group.resolved.fault_set();
@@ -200,11 +202,16 @@ impl Runtime {
             return;
         };
         let again = group.held.update(&resolved, &self.facts);
-        core::mem::swap(&mut group.resolved, &mut resolved);
         // Faults come before and go after a new configuration, so that a router never takes part with half of it.
         let told = started && (moved || new_faults != old_faults);
         if told && !new_faults.is_empty() {
+            // It says goodbye from where it was, on a socket that may be closed afterwards.
+            group.resolved.faults.clone_from(&resolved.faults);
             self.drive(slot, now, health(new_faults));
+            self.flush();
+        }
+        if let Some(group) = self.groups[slot].as_mut() {
+            group.resolved = resolved;
         }
         if reconfigure {
             self.drive(slot, now, Input::Configure(Box::new(config)));
@@ -213,6 +220,32 @@ impl Runtime {
             self.drive(slot, now, health(new_faults));
         }
         self.bind_again(slot, &again);
+        self.note_leftovers(slot, now);
+    }
+
+    /// Says which virtual addresses are on the node for good: it answers for them, whoever is Active.
+    fn note_leftovers(&mut self, slot: usize, now: Instant) {
+        let Some(group) = self.groups[slot].as_mut() else {
+            return;
+        };
+        if group.spec.priority.is_owner() {
+            return;
+        }
+        let leftovers: Vec<IpAddr> = group
+            .resolved
+            .bindings
+            .iter()
+            .filter(|binding| self.facts.is_foreign(binding))
+            .map(|binding| binding.address)
+            .collect();
+        for address in leftovers {
+            if let Some(message) = self.groups[slot]
+                .as_mut()
+                .and_then(|group| group.note_leftover(now, address))
+            {
+                self.say(slot, "address_not_ours", message);
+            }
+        }
     }
 
     /// What a group means here, and whether another one has its identifier already.

@@ -121,11 +121,16 @@ impl Runtime {
             Message::Bound { ticket } => self.bound(*ticket, None),
             Message::BindFailed { ticket, error } => self.bound(*ticket, Some(error)),
             Message::Unbound { .. } => self.unbinding = self.unbinding.saturating_sub(1),
-            _ => match self.facts.learn(message) {
-                FactChange::None => {}
-                FactChange::Topology => self.topology_changed = true,
-                FactChange::Gone(interface, address) => self.address_gone(interface, address),
-            },
+            _ => {
+                if let Message::LinkGone { index } = message {
+                    self.wires.forget(*index);
+                }
+                match self.facts.learn(message) {
+                    FactChange::None => {}
+                    FactChange::Topology => self.topology_changed = true,
+                    FactChange::Gone(interface, address) => self.address_gone(interface, address),
+                }
+            }
         }
     }
 
@@ -160,17 +165,23 @@ impl Runtime {
     }
 
     fn address_gone(&mut self, interface: u32, address: core::net::IpAddr) {
-        let Some(slot) = self.vips.get(&address).copied() else {
+        let holder = self
+            .vips
+            .get(&address)
+            .copied()
+            .and_then(|slot| Some((slot, self.groups[slot].as_mut()?)));
+        let Some((slot, group)) = holder else {
             self.topology_changed = true;
             return;
         };
-        let Some(group) = self.groups[slot].as_mut() else {
-            return;
-        };
-        if group
-            .held
-            .bindings()
-            .any(|held| held.interface == interface && held.address == address)
+        // The node's own, such as an address owner's: groups may have taken part from it.
+        let own = group.held.lose_own(interface, address, &self.facts);
+        self.topology_changed |= own;
+        if own
+            || group
+                .held
+                .bindings()
+                .any(|held| held.interface == interface && held.address == address)
         {
             group.counters.addresses_restored += 1;
             self.drive(
