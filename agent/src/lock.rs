@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::Instant;
 
 use crate::engine::Predecessor;
 use crate::report::socket::trusted;
@@ -30,6 +31,9 @@ const MAX_PREDECESSOR: u64 = 1 << 20;
 
 /// How long one standby may take to receive what it is handed, before the agent ends without it.
 const HAND_OVER: Duration = Duration::from_millis(500);
+
+/// How long nothing is said of strangers at the lock after one was named: anybody on the node can knock, without end.
+const STRANGER_SILENCE: Duration = Duration::from_mins(5);
 
 /// The pause before trying again when the holder is just ending.
 const RETRY: Duration = Duration::from_millis(2);
@@ -74,6 +78,7 @@ pub enum Attempt {
 pub struct Lock {
     listener: UnixListener,
     standbys: Vec<UnixStream>,
+    stranger_named: Option<Instant>,
 }
 
 /// The agent that holds the lock, as seen by one that waits.
@@ -112,6 +117,7 @@ impl Lock {
         Ok(Self {
             listener: UnixListener::from_std(listener)?,
             standbys: Vec::new(),
+            stranger_named: None,
         })
     }
 
@@ -132,10 +138,7 @@ impl Lock {
         let Ok(peer) = stream.peer_cred() else { return };
         let pid = peer.pid().unwrap_or(0);
         if !trusted(peer.uid()) {
-            tracing::warn!(
-                "process {pid} of user {} wants to stand by; it is not trusted",
-                peer.uid()
-            );
+            self.name_stranger(pid, peer.uid());
             return;
         }
         self.forget_ended();
@@ -147,6 +150,18 @@ impl Lock {
         }
     }
 
+    /// Says that a process was turned away; whether it was said.
+    fn name_stranger(&mut self, pid: i32, user: u32) -> bool {
+        let quiet = self
+            .stranger_named
+            .is_some_and(|named| named.elapsed() < STRANGER_SILENCE);
+        if !quiet {
+            tracing::warn!("process {pid} of user {user} wants to stand by; it is not trusted");
+            self.stranger_named = Some(Instant::now());
+        }
+        !quiet
+    }
+
     /// Whether another agent waits for this one to end.
     pub fn has_standby(&mut self) -> bool {
         self.forget_ended();
@@ -156,7 +171,9 @@ impl Lock {
     /// Frees the lock and hands `predecessor` to every agent that waits; the one that takes the lock uses it.
     /// Returns how many received it.
     pub async fn hand_over(self, predecessor: &Predecessor) -> usize {
-        let Self { listener, standbys } = self;
+        let Self {
+            listener, standbys, ..
+        } = self;
         // First, so that whoever reads the line finds the name free.
         drop(listener);
         let Ok(mut line) = serde_json::to_vec(predecessor) else {
@@ -264,6 +281,16 @@ mod tests {
         assert!(lock.has_standby());
         drop(holder);
         assert!(!lock.has_standby());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_strangers_is_named_once_in_a_while() {
+        let mut lock = taken(&name("strangers")).await;
+        tokio::time::pause();
+        let said: Vec<bool> = (0..100).map(|pid| lock.name_stranger(pid, 1234)).collect();
+        assert!(said[0] && !said[1..].contains(&true));
+        tokio::time::advance(STRANGER_SILENCE).await;
+        assert!(lock.name_stranger(7, 1234));
     }
 
     #[tokio::test]
