@@ -35,6 +35,8 @@ pub struct Group {
     pub bind_ticket: Option<u64>,
     /// Whether the router has been told its health, and so has started.
     pub started: bool,
+    /// Until when a source address that is gone is waited for before it counts as lost.
+    pub source_grace: Option<Instant>,
     /// The router is stopping; afterwards the group is this, or gone.
     pub retiring: Option<Successor>,
     /// Since when it is in its state, by the wall clock of that moment.
@@ -189,6 +191,7 @@ impl Group {
             held: Held::default(),
             bind_ticket: None,
             started: false,
+            source_grace: None,
             retiring: None,
             since: Timestamp::now(),
             counters: Counters::default(),

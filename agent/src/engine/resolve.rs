@@ -32,6 +32,14 @@ impl Resolved {
         self.bindings.iter().find(|binding| binding.address == address)
     }
 
+    /// Whether all that keeps the group out of the election is that the node's address is gone, which may also have been
+    /// what found the interface.
+    pub fn lacks_only_source(&self, group: &NodeGroup) -> bool {
+        let only = |wanted: Fault| self.faults.iter().all(|(fault, _)| *fault == wanted);
+        !self.faults.is_empty()
+            && (only(Fault::NoSourceAddress) || group.interface.is_none() && only(Fault::InterfaceMissing))
+    }
+
     /// The faults as a set.
     pub fn fault_set(&self) -> Faults {
         self.faults.iter().map(|(fault, _)| *fault).collect()
@@ -424,6 +432,25 @@ mod tests {
             resolved.fault_set(),
             Faults::NONE.with(Fault::NoSourceAddress, true)
         );
+    }
+
+    #[test]
+    fn a_node_without_its_address_lacks_only_that_but_not_one_without_its_link() {
+        let mut group = group(&[vip("10.0.0.100", 24)]);
+        let bare = Facts::of(&[link(3, "eth1")], &[]);
+        assert!(resolve_with(&group, &bare).lacks_only_source(&group));
+        group.interface = Some("eth1".into());
+        assert!(resolve_with(&group, &bare).lacks_only_source(&group));
+        let down = Facts::of(
+            &[Link {
+                up: false,
+                ..link(3, "eth1")
+            }],
+            &[],
+        );
+        assert!(!resolve_with(&group, &down).lacks_only_source(&group));
+        assert!(!resolve_with(&group, &Facts::of(&[], &[])).lacks_only_source(&group));
+        assert!(!resolve_with(&group, &two_interfaces()).lacks_only_source(&group));
     }
 
     #[test]

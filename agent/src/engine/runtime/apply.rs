@@ -2,6 +2,7 @@
 //! withdrawn ones hand over. And the same again whenever the node's links or addresses change what a group means.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use holdfast_api::model::{NodeGroup, NodeSpec};
 use holdfast_vrrp::{
@@ -14,6 +15,10 @@ use crate::engine::group::{Group, Successor, config};
 use crate::engine::messages::Event;
 use crate::engine::resolve::{Resolved, resolve};
 use crate::engine::wires::Endpoint;
+
+/// How long a missing source address is waited for before it is a fault: long enough for whoever renews the node's address
+/// by taking it away and putting it back, short enough for whoever has really lost it.
+const SOURCE_GRACE: Duration = Duration::from_millis(100);
 
 impl Runtime {
     /// Does `spec` from now on. What is unchanged is left alone.
@@ -184,6 +189,12 @@ impl Runtime {
             return;
         };
         let resolved = self.resolve(&group.spec, slot);
+        if self.awaits_source(slot, now, &resolved) {
+            return;
+        }
+        let Some(group) = self.groups[slot].as_ref() else {
+            return;
+        };
         let started = group.started;
         let moved = matches!((&group.resolved.interface, &resolved.interface), (Some(old), Some(new)) if old.index != new.index);
         let old_faults = group.resolved.fault_set();
@@ -221,6 +232,35 @@ impl Runtime {
         }
         self.bind_again(slot, &again);
         self.note_leftovers(slot, now);
+    }
+
+    /// Whether a group that has just lost its source address, and nothing else, goes on as it was for a moment: a DHCP
+    /// client or network manager may take the node's address away only to put it back.
+    fn awaits_source(&mut self, slot: usize, now: Instant, resolved: &Resolved) -> bool {
+        let Some(group) = self.groups[slot].as_mut() else {
+            return false;
+        };
+        let link_stays = group
+            .resolved
+            .interface
+            .as_ref()
+            .is_some_and(|link| self.facts.link(link.index) == Some(link));
+        let lost = group.started
+            && link_stays
+            && group.resolved.faults.is_empty()
+            && group.resolved.source.is_some()
+            && resolved.lacks_only_source(&group.spec);
+        if !lost {
+            group.source_grace = None;
+            return false;
+        }
+        let until = *group.source_grace.get_or_insert(now + SOURCE_GRACE);
+        if until <= now {
+            group.source_grace = None;
+            return false;
+        }
+        self.resolve_at = Some(self.resolve_at.map_or(until, |at| at.min(until)));
+        true
     }
 
     /// Says which virtual addresses are on the node for good: it answers for them, whoever is Active.

@@ -59,6 +59,8 @@ pub struct Runtime {
     facts: Facts,
     /// Something that groups resolve to may have changed.
     topology_changed: bool,
+    /// When that is to be looked at again all the same.
+    resolve_at: Option<Instant>,
     /// A specification that came before the kernel's state was known.
     early_spec: Option<Box<holdfast_api::model::NodeSpec>>,
     predecessor: Predecessor,
@@ -162,6 +164,7 @@ impl Runtime {
             messages: parts.messages,
             facts: Facts::default(),
             topology_changed: false,
+            resolve_at: None,
             early_spec: None,
             predecessor: parts.predecessor,
             groups: Vec::new(),
@@ -224,6 +227,10 @@ impl Runtime {
         while let Some(message) = self.messages.try_recv() {
             self.learn_one(&message);
         }
+        if self.resolve_at.is_some_and(|at| at <= clock::now()) {
+            self.resolve_at = None;
+            self.topology_changed = true;
+        }
         if self.topology_changed && self.facts.synced() {
             self.topology_changed = false;
             self.resolve_again();
@@ -283,7 +290,7 @@ impl Runtime {
             Some(Ending::HandingOver { give_up_at }) => *give_up_at,
             _ => None,
         };
-        let next = [self.timers.next(), self.announcer.next(), ending]
+        let next = [self.timers.next(), self.announcer.next(), self.resolve_at, ending]
             .into_iter()
             .flatten()
             .min();
