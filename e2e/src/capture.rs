@@ -1,4 +1,4 @@
-//! What went over the wire, recorded by tcpdump and judged by tshark: programs that nobody here wrote.
+//! What went over the wire, recorded by dumpcap and judged by tshark: programs that nobody here wrote.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use holdfast_lab::{INTERFACE, Node, Process, command, wait_until};
 #[derive(Debug)]
 pub struct Capture {
     node: Node,
-    tcpdump: Process,
+    dumpcap: Process,
     file: PathBuf,
 }
 
@@ -23,32 +23,21 @@ impl Capture {
     /// Records every VRRP, ARP and neighbor discovery packet that reaches the node.
     ///
     /// # Errors
-    /// When tcpdump is not installed or does not begin.
+    /// When dumpcap is not installed or does not begin.
     pub fn start(node: &Node) -> Result<Self> {
-        command::require_tools(&["tcpdump", "tshark"])?;
-        let file = node.folder().join("capture.pcap");
+        // tcpdump would do, but not for root of a user namespace: it changes to a user that does not exist there.
+        command::require_tools(&["dumpcap", "tshark"])?;
+        let file = node.folder().join("capture.pcapng");
         let path = file.display().to_string();
-        let arguments = [
-            "-i",
-            INTERFACE,
-            "--immediate-mode",
-            "-U",
-            "-n",
-            "-Z",
-            "root",
-            "-w",
-            &path,
-        ];
-        let tcpdump = node.spawn(
-            "tcpdump",
-            &[&arguments[..], &["ip proto 112 or ip6 proto 112 or arp or icmp6"]].concat(),
-        )?;
-        wait_until("tcpdump listens", Duration::from_secs(5), || {
-            Ok(tcpdump.log()?.contains("listening on"))
+        let filter = "ip proto 112 or ip6 proto 112 or arp or icmp6";
+        let dumpcap = node.spawn("dumpcap", &["-i", INTERFACE, "-f", filter, "-w", &path])?;
+        wait_until("dumpcap listens", Duration::from_secs(5), || {
+            // It names the file once the socket is open.
+            Ok(dumpcap.log()?.contains("File:"))
         })?;
         Ok(Self {
             node: node.clone(),
-            tcpdump,
+            dumpcap,
             file,
         })
     }
@@ -56,11 +45,11 @@ impl Capture {
     /// Ends it.
     ///
     /// # Errors
-    /// When tcpdump does not end, or has written nothing.
+    /// When dumpcap does not end, or has written nothing.
     pub fn stop(mut self) -> Result<Captured> {
-        self.tcpdump.stop(Duration::from_secs(5))?;
+        self.dumpcap.stop(Duration::from_secs(5))?;
         if fs::metadata(&self.file)?.len() == 0 {
-            return Err(format!("tcpdump in {} wrote nothing", self.node.name()).into());
+            return Err(format!("dumpcap in {} wrote nothing", self.node.name()).into());
         }
         Ok(Captured { file: self.file })
     }

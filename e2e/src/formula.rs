@@ -4,6 +4,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use holdfast_lab::PROBE_INTERVAL;
+
 /// How much later than the formula a case may see it that runs while no other does: the takeover's own work, the
 /// client's millisecond, the scheduler.
 pub const MARGIN_ALONE: Duration = Duration::from_millis(30);
@@ -55,18 +57,22 @@ impl Timing {
     }
 
     /// How long nobody answers when the Active router is lost and the Backup has `priority`: the last advertisement
-    /// was sent up to an interval before the loss.
-    pub fn outage(self, priority: u8, margin: Duration) -> RangeInclusive<Duration> {
+    /// was sent up to an interval before the loss. `noise` is what the machine itself makes of a millisecond.
+    pub fn outage(self, priority: u8, margin: Duration, noise: Duration) -> RangeInclusive<Duration> {
         let longest = self.active_down(priority);
-        // A timer that fires a little early in the reckoning of a client that asks every millisecond.
-        let earliest = longest.saturating_sub(self.interval + Duration::from_millis(2));
-        earliest..=longest + margin
+        let earliest = longest.saturating_sub(self.interval + PROBE_INTERVAL + noise);
+        earliest..=longest + margin + noise
     }
 
     /// When a Backup of `priority` answers after the Active router's priority 0.
-    pub fn after_resignation(self, priority: u8, margin: Duration) -> RangeInclusive<Duration> {
+    pub fn after_resignation(
+        self,
+        priority: u8,
+        margin: Duration,
+        noise: Duration,
+    ) -> RangeInclusive<Duration> {
         let skew = self.skew(priority);
-        skew.saturating_sub(Duration::from_millis(2))..=skew + margin
+        skew.saturating_sub(PROBE_INTERVAL + noise)..=skew + margin + noise
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{Group, Result, file_of};
 /// How long anything may take that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 
+/// How often Linux looks at the changes of a link.
+const LINK_CHANGES: Duration = Duration::from_secs(1);
+
 /// A router of either kind.
 #[derive(Debug)]
 pub enum Router {
@@ -97,6 +100,16 @@ pub fn stays_on(meter: &Meter, vip: IpAddr, node: &str, duration: Duration) -> R
         return Err(format!("{vip} did not stay on {node} for {duration:?}: {report:#?}").into());
     }
     Ok(())
+}
+
+/// Plugs a node's cable in again, after the kernel has had time to take note on both of its ends that it was pulled: Linux
+/// looks at a link's changes once a second, and a cable that is back sooner may carry in one direction only for a while.
+///
+/// # Errors
+/// When the switch has no such port.
+pub fn plug_again(node: &Node) -> Result<()> {
+    std::thread::sleep(LINK_CHANGES);
+    Ok(node.plug()?)
 }
 
 /// A client and the nodes a and b, without routers yet.

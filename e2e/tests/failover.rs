@@ -78,7 +78,7 @@ fn two_agents(group: &Group) -> holdfast_e2e::Result<Pair> {
 fn lost_and_returned(millis: u64, margin: Duration, hole: Duration) -> Outcome {
     let mut pair = two_agents(&web().interval(Duration::from_millis(millis)))?;
     let report = pair.measure("b", |pair| Ok(pair.scene.a.unplug()?))?.remove(0);
-    let promised = Timing::v3(millis).outage(100, margin + report.control_silence);
+    let promised = Timing::v3(millis).outage(100, margin, report.control_silence);
     assert!(
         promised.contains(&report.longest_silence),
         "{promised:?}, but {report:#?}"
@@ -87,7 +87,9 @@ fn lost_and_returned(millis: u64, margin: Duration, hole: Duration) -> Outcome {
     let group = look::wait_for_state(pair.on_a.agent()?, "web", "Fault", PATIENCE)?;
     assert_eq!(look::faults(&group), ["LinkDown"], "{group:#}");
 
-    let report = pair.measure("a", |pair| Ok(pair.scene.a.plug()?))?.remove(0);
+    let report = pair
+        .measure("a", |pair| pair::plug_again(&pair.scene.a))?
+        .remove(0);
     assert!(
         report.longest_silence <= hole + report.control_silence,
         "taken back: {report:#?}"
@@ -122,7 +124,7 @@ fn no_hole(mut pair: Pair, timing: Timing) -> Outcome {
         "{report:#?}"
     );
     assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
-    let promised = timing.after_resignation(100, MARGIN_ALONE + report.control_silence);
+    let promised = timing.after_resignation(100, MARGIN_ALONE, report.control_silence);
     assert!(
         report
             .takeover
@@ -178,7 +180,7 @@ fn killed() -> Outcome {
     );
     assert!(report.held_twice <= LIFETIME, "{report:#?}");
     assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
-    let promised = Timing::v3(100).outage(100, MARGIN_BESIDE + report.control_silence);
+    let promised = Timing::v3(100).outage(100, MARGIN_BESIDE, report.control_silence);
     assert!(
         report
             .takeover

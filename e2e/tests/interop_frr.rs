@@ -150,13 +150,13 @@ fn holdfast_preferred(family: Family) -> Outcome {
     both.scene.b.unplug()?;
     both.meter.wait_for_answer(both.vip, "a", PATIENCE)?;
     let report = both.meter.report_since(both.vip, fault);
-    let promised = TIMING.outage(100, 3 * MARGIN_ALONE + report.control_silence);
+    let promised = TIMING.outage(100, 3 * MARGIN_ALONE, report.control_silence);
     assert!(
         promised.contains(&report.longest_silence),
         "lost: {promised:?}, but {report:#?}"
     );
 
-    both.scene.b.plug()?;
+    pair::plug_again(&both.scene.b)?;
     both.settle_on_holdfast()?;
 
     let stop = Instant::now();
@@ -184,13 +184,13 @@ fn frr_preferred(family: Family) -> Outcome {
     both.scene.a.unplug()?;
     both.meter.wait_for_answer(both.vip, "b", PATIENCE)?;
     let report = both.meter.report_since(both.vip, fault);
-    let promised = TIMING.outage(100, MARGIN_ALONE + report.control_silence);
+    let promised = TIMING.outage(100, MARGIN_ALONE, report.control_silence);
     assert!(
         promised.contains(&report.longest_silence),
         "lost: {promised:?}, but {report:#?}"
     );
 
-    both.scene.a.plug()?;
+    pair::plug_again(&both.scene.a)?;
     both.settle_on_frr()?;
 
     let stop = Instant::now();
@@ -198,7 +198,7 @@ fn frr_preferred(family: Family) -> Outcome {
     both.meter.wait_for_answer(both.vip, "b", PATIENCE)?;
     thread::sleep(Duration::from_millis(50));
     let report = both.meter.report_since(both.vip, stop);
-    let promised = TIMING.after_resignation(100, MARGIN_ALONE + report.control_silence);
+    let promised = TIMING.after_resignation(100, MARGIN_ALONE, report.control_silence);
     let takeover = report.takeover.ok_or("nobody took over")?;
     assert!(
         promised.contains(&takeover),

@@ -9,7 +9,7 @@ use holdfast_e2e::{
     Group, Pair, Result, Router,
     formula::{MARGIN_ALONE, MARGIN_BESIDE, Timing},
     look,
-    pair::{PATIENCE, Scene},
+    pair::{PATIENCE, Scene, plug_again},
 };
 use holdfast_lab::{
     Node,
@@ -227,14 +227,14 @@ fn lost_returned_stopped(mode: Mode, preferred: Preferred, margin: Duration) -> 
     let mut pair = mode.pair(preferred)?;
 
     for report in pair.measure("b", |pair| Ok(pair.scene.a.unplug()?))? {
-        let promised = mode.timing.outage(OTHER, margin + report.control_silence);
+        let promised = mode.timing.outage(OTHER, margin, report.control_silence);
         assert!(
             promised.contains(&report.longest_silence),
             "lost: {promised:?}, but {report:#?}"
         );
     }
 
-    for report in pair.measure("a", |pair| Ok(pair.scene.a.plug()?))? {
+    for report in pair.measure("a", |pair| plug_again(&pair.scene.a))? {
         assert!(
             report.longest_silence <= margin + report.control_silence,
             "taken back: {report:#?}"
@@ -244,7 +244,7 @@ fn lost_returned_stopped(mode: Mode, preferred: Preferred, margin: Duration) -> 
     for report in pair.measure("b", |pair| pair.stop_a().map(drop))? {
         let promised = mode
             .timing
-            .after_resignation(OTHER, margin + report.control_silence);
+            .after_resignation(OTHER, margin, report.control_silence);
         let takeover = report.takeover.ok_or("nobody took over")?;
         assert!(
             promised.contains(&takeover),

@@ -315,7 +315,7 @@ fn interval_learned() -> Outcome {
     settle_on(&meter, &[vip], "b")?;
     thread::sleep(Duration::from_millis(50));
     let report = meter.report_since(vip, fault);
-    let promised = Timing::v3(100).outage(100, MARGIN_ALONE + report.control_silence);
+    let promised = Timing::v3(100).outage(100, MARGIN_ALONE, report.control_silence);
     assert!(
         promised.contains(&report.longest_silence),
         "{promised:?}, but {report:#?}"

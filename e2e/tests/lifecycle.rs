@@ -114,6 +114,8 @@ fn restarted_in_time() -> Outcome {
 /// b is Active before a's agent is back, and a's address is still alive.
 fn restarted_too_late() -> Outcome {
     let mut pair = two_agents(&web().never_preempt())?;
+    // Until it is written down that the node is Active.
+    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
     let killed = Instant::now();
     pair.on_a.process().kill()?;
     pair.meter.wait_for_answer(vip(), "b", PATIENCE)?;

@@ -1,4 +1,4 @@
-//! A failover as others see it on the wire: recorded by tcpdump, judged by tshark.
+//! A failover as others see it on the wire: recorded by dumpcap, judged by tshark.
 
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 

@@ -21,7 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("bridge", "iproute2"),
     ("nft", "nftables"),
     ("keepalived", "keepalived"),
-    ("tcpdump", "tcpdump"),
+    ("dumpcap", "wireshark-common"),
     ("tshark", "tshark"),
     ("zebra", "frr"),
     ("vrrpd", "frr"),
