@@ -157,7 +157,8 @@ fn cost_section(text: &mut String, results: &Results) {
              All virtual routers of one daemon are Active, alone on their network (what the kernel does to deliver to \
              another namespace would be billed to the sender), by multicast, with one address each. CPU time is the \
              scheduler's, over all threads and processes, and includes everything the daemon does meanwhile, for \
-             Holdfast the renewal of its addresses. Advertisements are the packets the kernel counted. Memory is \
+             Holdfast the renewal of its addresses, about once a second and a lone router's largest cost at 1 s: it is \
+             why a dead daemon's address goes away by itself. Advertisements are the packets the kernel counted. Memory is \
              resident (RSS); *peak* its highest, *own share* with shared pages divided among their users (PSS). Each \
              daemon runs as it does by default: keepalived in {} processes {} real-time priority, Holdfast in {} {} it.\
              \n\n\
