@@ -233,9 +233,12 @@ fn hold_section(text: &mut String, results: &Results) {
             "\n## With RTNL held by somebody else\n\n\
              The kernel has one lock for all changes of interfaces and addresses. Here it is held by the removal of \
              thousands of interfaces in another namespace; *held* is how long a change of an address in a third one \
-             had to wait. Both daemons run at {} meanwhile, so that each hold hits both. What a \
-             client sees is not shown: the removal keeps a processor inside the kernel, which stops the client too.\n\n\
-             | held | daemon | largest gap between advertisements | false failovers |\n|---|---|---|---|",
+             had to wait. Both daemons run at {} meanwhile, so that each hold hits both. Removed on *any processor*, \
+             the interfaces also keep that processor inside the kernel: on a kernel that does not preempt itself \
+             whatever runs there waits, the client too, and a thread with real-time priority (Holdfast's) is not moved \
+             to an idle processor, an ordinary one (keepalived's) more often is. Removed on *another processor* than \
+             the daemons', only the lock is left.\n\n\
+             | held | by whom | daemon | largest gap between advertisements | false failovers |\n|---|---|---|---|---|",
             interval(INTERVAL),
         ),
     );
@@ -244,8 +247,13 @@ fn hold_section(text: &mut String, results: &Results) {
             line(
                 text,
                 &format!(
-                    "| {} ms | {} | {} ms | {} |",
+                    "| {} ms | {} | {} | {} ms | {} |",
                     millis(hold.blocked),
+                    if hold.apart {
+                        "another processor"
+                    } else {
+                        "any processor"
+                    },
                     daemon.name(),
                     millis(seen.largest_gap),
                     seen.false_failovers,

@@ -120,6 +120,7 @@ pub mod tests {
             busy: vec![(Contender::Holdfast, busy)],
             busy_for: ms(60_000),
             holds: vec![Hold {
+                apart: true,
                 blocked: ms(500),
                 seen: [seen, seen],
             }],

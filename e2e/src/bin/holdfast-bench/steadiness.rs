@@ -55,6 +55,8 @@ pub struct Locked {
 /// One time that RTNL was held, and what it did to both daemons, in the order of [`BOTH`].
 #[derive(Clone, Copy, Debug)]
 pub struct Hold {
+    /// Whether it was held by somebody on another processor than the daemons'.
+    pub apart: bool,
     /// How long a change of an address in a third network had to wait.
     pub blocked: Duration,
     /// What the daemons made of it.
@@ -131,43 +133,71 @@ fn busy_loops(node: &Node, duration: Duration) -> Result<Process> {
     Ok(node.spawn("setsid", &loops)?)
 }
 
-/// Has RTNL held `times` times while both daemons run side by side, so that each hold hits both.
+/// Has RTNL held `times` times while both daemons run side by side, so that each hold hits both; then as often with the
+/// daemons and the holder on processors of their own, where there are several.
 pub fn locked(times: usize) -> Result<Vec<Hold>> {
     let [first, second] = BOTH.map(|daemon| Scene::set(daemon, Routers::one(INTERVAL)));
-    let scenes = [first?, second?];
+    let mut scenes = [first?, second?];
     let (crowd, bystander) = (scenes[0].lab.node("crowd")?, scenes[0].lab.node("bystander")?);
-    (0..times).map(|_| hold(&scenes, &crowd, &bystander)).collect()
+    let mut holds = Vec::new();
+    for _ in 0..times {
+        holds.push(hold(&scenes, &crowd, &bystander, false)?);
+    }
+    if thread::available_parallelism()?.get() > 1 {
+        for daemon in scenes
+            .iter_mut()
+            .flat_map(|scene| [&mut scene.on_a, &mut scene.on_b])
+        {
+            for process in usage::family(daemon.process().pid())? {
+                let process = process.to_string();
+                command::run("taskset", &["--all-tasks", "--cpu-list", "--pid", "0", &process])?;
+            }
+        }
+        for _ in 0..times {
+            holds.push(hold(&scenes, &crowd, &bystander, true)?);
+        }
+    }
+    Ok(holds)
 }
 
-fn hold(scenes: &[Scene; 2], crowd: &Node, bystander: &Node) -> Result<Hold> {
+fn hold(scenes: &[Scene; 2], crowd: &Node, bystander: &Node, apart: bool) -> Result<Hold> {
     fill(crowd).context("make many interfaces")?;
     thread::sleep(AFTERMATH);
     let marks = scenes.each_ref().map(|scene| scene.listener.mark());
     let done = AtomicBool::new(false);
     let blocked = thread::scope(|scope| {
         let watching = scope.spawn(|| longest_change(bystander, &done));
-        let removed = crowd.ip(&["link", "del", "group", "10"]);
+        let removed = remove(crowd, apart);
         thread::sleep(AFTERMATH);
         done.store(true, Ordering::Relaxed);
         let blocked = watching.join();
         removed?;
         blocked.map_err(|_| anyhow::anyhow!("the thread that watches RTNL panicked"))?
     })?;
-    let mut seen = scenes.iter().zip(marks).map(|(scene, mark)| {
-        let heard = scene.listener.since(mark);
+    let seen = |index: usize| {
+        let scene: &Scene = &scenes[index];
+        let heard = scene.listener.since(marks[index]);
         Locked {
             false_failovers: wire::takeovers(&heard, scene.b.ipv4()),
             largest_gap: wire::largest_gap(&heard, scene.a.ipv4()),
         }
-    });
-    let seen = [seen.next(), seen.next()];
-    let [Some(first), Some(second)] = seen else {
-        anyhow::bail!("a scene is missing");
     };
     Ok(Hold {
+        apart,
         blocked,
-        seen: [first, second],
+        seen: [seen(0), seen(1)],
     })
+}
+
+/// Removes the interfaces of [`fill`], on any processor or on the second one.
+fn remove(crowd: &Node, apart: bool) -> Result<()> {
+    let remove = ["ip", "-n", crowd.netns().name(), "link", "del", "group", "10"];
+    if apart {
+        command::run("taskset", &[&["--cpu-list", "1"], &remove[..]].concat())?;
+    } else {
+        command::run(remove[0], &remove[1..])?;
+    }
+    Ok(())
 }
 
 /// Makes [`INTERFACES`] interfaces in one group, whose removal is one step under RTNL.
