@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::workspace::Workspace;
 use crate::{process, system};
 
-/// A program from crates.io that checks or tests this project.
+/// A Rust program that checks or tests this project.
 pub struct CargoTool {
     /// The crate's and the program's name.
     pub name: &'static str,
