@@ -102,7 +102,7 @@ impl Frr {
                 }));
             }
         }
-        become_a_member_of_frrvty(node)?;
+        fit_the_sandbox(node)?;
         router.add_device(node)?;
         let zebra = daemon(node, "zebra", "log stdout\n")?;
         let socket = node.folder().join("zebra.sock");
@@ -168,10 +168,12 @@ fn daemon(node: &Node, name: &str, configuration: &str) -> Result<Process> {
 }
 
 /// FRR's daemons refuse to run as a user that is not in the group `frrvty`, and as any other user they could not open
-/// a socket in a user namespace. The sandbox has a mount namespace of its own, so its /etc/group may say so.
-fn become_a_member_of_frrvty(node: &Node) -> Result<()> {
+/// a socket in a user namespace. The sandbox has a mount namespace of its own, so its /etc/group may say so. They also
+/// leave folders for crashes in /var/tmp, which are to go with the sandbox.
+fn fit_the_sandbox(node: &Node) -> Result<()> {
     let groups = node.folder().join("group");
     fs::write(&groups, "root:x:0:\nfrrvty:x:0:root\nfrr:x:0:root\n")?;
     command::run("mount", &["--bind", &groups.display().to_string(), "/etc/group"])?;
+    command::run("mount", &["-t", "tmpfs", "tmpfs", "/var/tmp"])?;
     Ok(())
 }
