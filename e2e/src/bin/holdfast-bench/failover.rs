@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use holdfast_lab::Report;
 
 use crate::{
     daemon::{Daemon, Routers},
@@ -27,6 +28,8 @@ pub struct Failover {
     pub return_by_cable: Duration,
     /// SIGTERM: the longest silence.
     pub planned_stop: Duration,
+    /// The longest silence of the client's own address during the planned stop: the machine's share in it.
+    pub planned_stop_control: Duration,
     /// The stopped daemon started again: the longest silence until the preferred node serves.
     pub return_by_start: Duration,
     /// SIGKILL.
@@ -54,9 +57,9 @@ pub fn run(daemon: Daemon, routers: Routers) -> Result<Failover> {
     let name = scene.name();
     let start = Instant::now();
     let lost_node = lost_node(&scene).with_context(|| format!("{name}: lost node"))?;
-    let return_by_cable = silence(&mut scene, "a", |scene| Ok(scene.a.plug()?))?;
-    let planned_stop = planned_stop(&mut scene).with_context(|| format!("{name}: planned stop"))?;
-    let return_by_start = silence(&mut scene, "a", Scene::restart_a)?;
+    let return_by_cable = silence(&mut scene, "a", |scene| Ok(scene.a.plug()?))?.longest_silence;
+    let stop = planned_stop(&mut scene).with_context(|| format!("{name}: planned stop"))?;
+    let return_by_start = silence(&mut scene, "a", Scene::restart_a)?.longest_silence;
     let killed = death(&mut scene, |scene| Ok(scene.on_a.process().kill()?))
         .with_context(|| format!("{name}: SIGKILL"))?;
     scene.restart_a()?;
@@ -67,7 +70,8 @@ pub fn run(daemon: Daemon, routers: Routers) -> Result<Failover> {
     Ok(Failover {
         lost_node,
         return_by_cable,
-        planned_stop,
+        planned_stop: stop.longest_silence,
+        planned_stop_control: stop.control_silence,
         return_by_start,
         killed,
         frozen,
@@ -85,7 +89,7 @@ fn lost_node(scene: &Scene) -> Result<Duration> {
     takeover.context("b answered, but the report knows of no takeover")
 }
 
-fn planned_stop(scene: &mut Scene) -> Result<Duration> {
+fn planned_stop(scene: &mut Scene) -> Result<Report> {
     scene.wait_for_worst_moment()?;
     silence(scene, "b", |scene| {
         scene.on_a.process().stop(STOP_PATIENCE)?;
@@ -93,12 +97,12 @@ fn planned_stop(scene: &mut Scene) -> Result<Duration> {
     })
 }
 
-/// The longest silence from `deed` until `node` alone serves.
-fn silence(scene: &mut Scene, node: &str, deed: impl FnOnce(&mut Scene) -> Result<()>) -> Result<Duration> {
+/// What the client saw from `deed` until `node` alone serves.
+fn silence(scene: &mut Scene, node: &str, deed: impl FnOnce(&mut Scene) -> Result<()>) -> Result<Report> {
     let start = Instant::now();
     deed(scene)?;
     scene.settle_on(node)?;
-    Ok(scene.meter.report_since(scene.vip(), start).longest_silence)
+    Ok(scene.meter.report_since(scene.vip(), start))
 }
 
 fn death(scene: &mut Scene, deed: impl FnOnce(&mut Scene) -> Result<()>) -> Result<Death> {

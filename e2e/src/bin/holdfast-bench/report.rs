@@ -94,7 +94,7 @@ fn failover_section(text: &mut String, results: &Results) {
             millis(longest(&control)),
         ),
     );
-    let events: [(&str, Figure); 8] = [
+    let events: [(&str, Figure); 9] = [
         ("node lost (cable): takeover", |runs| {
             each(runs, |run| run.lost_node)
         }),
@@ -103,6 +103,9 @@ fn failover_section(text: &mut String, results: &Results) {
         }),
         ("planned stop (SIGTERM): silence", |runs| {
             each(runs, |run| run.planned_stop)
+        }),
+        ("the same: the client's own address", |runs| {
+            each(runs, |run| run.planned_stop_control)
         }),
         ("preferred node returns (start): silence", |runs| {
             each(runs, |run| run.return_by_start)

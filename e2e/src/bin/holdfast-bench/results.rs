@@ -69,6 +69,7 @@ pub mod tests {
             lost_node: ms(362),
             return_by_cable: ms(1),
             planned_stop,
+            planned_stop_control: ms(1),
             return_by_start: ms(1),
             killed: death,
             frozen: death,
