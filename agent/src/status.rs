@@ -146,3 +146,29 @@ pub struct Notice {
     /// How often it was seen.
     pub count: u64,
 }
+
+/// What the agent was told and has put into force: what it acknowledges to the API server.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// The generation of this node's `VirtualIPNode` that is in force as far as it could be; `None` before the first.
+    pub observed_generation: Option<i64>,
+    /// The groups that run, and those that were refused, by name. Withdrawn ones are gone from here once they are withdrawn.
+    pub groups: std::collections::BTreeMap<String, AppliedGroup>,
+    /// What is wrong on this node beyond single groups: a kubeconfig that points at its own virtual address.
+    pub problems: Vec<FaultStatus>,
+}
+
+/// One group that the agent was told of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AppliedGroup {
+    /// The generation that runs; `None` if none does.
+    pub generation: Option<i64>,
+    /// From where it came.
+    pub source: holdfast_api::v1alpha1::GroupSource,
+    /// Whether a file on this node has it too.
+    pub in_file: bool,
+    /// Whether this node's API server address is one of its addresses.
+    pub carries_api_endpoint: bool,
+    /// Why what it was told last could not be put into force, in a sentence; what ran before keeps running.
+    pub refused: Option<String>,
+}

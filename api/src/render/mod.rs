@@ -43,7 +43,7 @@ pub fn node_spec<'a>(
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     VirtualIPNodeSpec {
         groups,
-        required_features: Vec::new(),
+        ..VirtualIPNodeSpec::default()
     }
 }
 

@@ -221,7 +221,7 @@ fn one_group_that_cannot_be_run_is_named_and_the_whole_spec_is_refused() {
     };
     let spec = VirtualIPNodeSpec {
         groups: vec![good, bad],
-        required_features: Vec::new(),
+        ..VirtualIPNodeSpec::default()
     };
     let errors = model_node(&spec, &|_| Err("no secrets".to_owned())).unwrap_err();
     assert_eq!(

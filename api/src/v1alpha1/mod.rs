@@ -14,7 +14,8 @@ pub use common::{
 };
 pub use group::{Advertisement, NodeOverride, VirtualIPGroup, VirtualIPGroupSpec};
 pub use node::{
-    NodeAdvertisement, NodeGroup, NodeGroupStatus, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus,
+    GroupSource, NodeAdvertisement, NodeGroup, NodeGroupStatus, NodeTransition, VirtualIPNode,
+    VirtualIPNodeSpec, VirtualIPNodeStatus,
 };
 pub use status::{Fault, Member, MemberState, Transition, VirtualIPGroupStatus};
 
@@ -24,3 +25,18 @@ pub const GROUP: &str = "vip.holdfast.dev";
 pub const VERSION: &str = "v1alpha1";
 /// What stands in `apiVersion`.
 pub const API_VERSION: &str = "vip.holdfast.dev/v1alpha1";
+
+/// On a `VirtualIPGroup`: its deletion is held until every member has let go of its addresses.
+pub const FINALIZER: &str = "vip.holdfast.dev/withdraw";
+/// On a `VirtualIPGroup` that carries the cluster's own API endpoint: `"true"` allows its deletion.
+pub const ALLOW_DELETE: &str = "vip.holdfast.dev/allow-delete";
+/// Writes `VirtualIPNode.spec` and `VirtualIPGroup.status`.
+pub const OPERATOR_FIELD_MANAGER: &str = "holdfast-operator";
+/// Writes `VirtualIPGroup.spec.virtualRouterID` where it was left out.
+pub const ALLOCATOR_FIELD_MANAGER: &str = "holdfast-allocator";
+/// Writes `VirtualIPNode.status`.
+pub const AGENT_FIELD_MANAGER: &str = "holdfast-agent";
+/// What the name of an agent's Lease begins with; the node's name follows.
+pub const AGENT_LEASE_PREFIX: &str = "holdfast-agent.";
+/// How long an agent's Lease is good for without renewal, in seconds; it is renewed every ten.
+pub const AGENT_LEASE_SECONDS: i32 = 40;

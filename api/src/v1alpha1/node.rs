@@ -34,6 +34,10 @@ use crate::duration::GatewayDuration;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualIPNodeSpec {
+    /// The UID of the cluster's namespace `kube-system`: what another cluster said does not count.
+    #[serde(rename = "clusterUID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub cluster_uid: Option<String>,
     /// The groups this node takes part in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -151,6 +155,14 @@ pub struct VirtualIPNodeStatus {
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The version of the agent that reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub agent_version: Option<String>,
+    /// What keeps the agent from doing all it should on this node: each in one word and in a sentence with what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub problems: Vec<Fault>,
     /// The groups and what the node does with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -170,8 +182,21 @@ pub struct NodeGroupStatus {
     /// The generation of the group that is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_generation: Option<i64>,
+    /// From where the applied configuration came.
+    #[serde(default)]
+    pub source: GroupSource,
+    /// Whether the group is also written in a file on this node.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_file: bool,
+    /// Whether this node reaches the API server through an address of the group.
+    #[serde(rename = "carriesAPIEndpoint", default, skip_serializing_if = "is_false")]
+    pub carries_api_endpoint: bool,
     /// What the node is doing.
     pub state: MemberState,
+    /// Why it is in that state, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
     /// Why it cannot take part, if it cannot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
@@ -183,6 +208,10 @@ pub struct NodeGroupStatus {
     /// Since when it has been in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<MicroTime>,
+    /// The interface of the election on this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 15))]
+    pub interface: Option<String>,
     /// The address of the router that it takes for the active one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 39))]
@@ -195,4 +224,42 @@ pub struct NodeGroupStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub conflicts: Vec<Fault>,
+    /// The last time this node became active or ceased to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_transition: Option<NodeTransition>,
+}
+
+/// From where a node has a group's configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub enum GroupSource {
+    /// From its `VirtualIPNode`.
+    #[default]
+    API,
+    /// From what its `VirtualIPNode` said last, as kept on the node's disk.
+    Cache,
+    /// From a file on the node.
+    File,
+}
+
+/// One change of a node's state.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeTransition {
+    /// The state left.
+    pub from: MemberState,
+    /// The state entered.
+    pub to: MemberState,
+    /// Why, in one word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// When.
+    pub time: MicroTime,
+    /// For a takeover: how long the addresses had no active node that was heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<GatewayDuration>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -1,0 +1,3 @@
+//! `holdfast-operator`.
+
+fn main() {}
