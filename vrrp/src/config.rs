@@ -39,7 +39,9 @@ pub struct Config {
     pub lifetime: Duration,
     /// How the addresses are announced to their neighbors.
     pub announcement: Announcement,
-    /// Whether this router may become Active. A new member first has to be known to all the others.
+    /// Whether this router may *become* Active: a new member first has to be known to all the others. One that is Active
+    /// stays so until it leaves for another reason, also across a resumption; as another virtual router
+    /// ([`Change::Restart`]) it starts without that right.
     pub may_become_active: bool,
 }
 

@@ -82,7 +82,7 @@ pub enum Reason {
     Recovered,
     /// The router was told to stop.
     Shutdown,
-    /// The configuration made it another virtual router, or forbade it to be Active.
+    /// The configuration made it another virtual router.
     Reconfigured,
     /// The process had not run for too long to know whether it still holds the addresses.
     TimeGap,

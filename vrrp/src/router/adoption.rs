@@ -31,11 +31,12 @@ impl VirtualRouter {
         self.adoption = Some(resume);
     }
 
-    /// Nobody else has been heard: serves on with the predecessor's addresses, unless they have expired.
+    /// Nobody else has been heard: serves on with the predecessor's addresses, unless they have expired. A node that was
+    /// Active all the time does not become so, and needs no permission.
     pub(super) fn on_adoption_end(&mut self, now: Instant, out: &mut Vec<Action>) {
         let alive = self.adoption.take_if(|resume| now < resume.expires);
         match alive {
-            Some(resume) if self.config.may_become_active && self.faults().is_empty() => {
+            Some(resume) if self.faults().is_empty() => {
                 self.become_active(now, Reason::Resumed, out);
                 self.since = resume.active_since;
             }

@@ -39,10 +39,6 @@ impl VirtualRouter {
         }
         self.settle(now, out);
         match self.state {
-            State::Active if !self.config.may_become_active => {
-                self.resign(now, out);
-                self.enter_backup(now, Reason::Reconfigured, out);
-            }
             State::Active => {
                 if change >= Change::Readvertise {
                     self.advertise_now(now, out);

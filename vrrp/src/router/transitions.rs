@@ -24,7 +24,6 @@ pub const TRANSITIONS: &[(State, State, Reason)] = {
         (Active, Backup, HigherPriority),
         (Active, Backup, HigherAddress),
         (Active, Backup, ServiceFailing),
-        (Active, Backup, Reconfigured),
         (Active, Backup, TimeGap),
         (Active, Fault, Faulted),
         (Active, Initialize, Shutdown),

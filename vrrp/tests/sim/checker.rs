@@ -129,6 +129,14 @@ impl Checker {
         active.next().filter(|_| active.next().is_none())
     }
 
+    /// Takes note that `node` is told that it may not become Active. Nothing may move in a settled component: what is
+    /// Active stays so.
+    pub fn bans(&mut self, now: Moment, node: usize) {
+        if !self.is_settled(now, node) {
+            self.disturb(now, node);
+        }
+    }
+
     /// Takes note that `node` is about to leave the election or to stand lower in it. If it is a backup of a settled
     /// component, nothing may move.
     pub fn steps_back(&mut self, now: Moment, nodes: &[Node], node: usize) {
@@ -339,7 +347,7 @@ impl Checker {
             return;
         };
         let holder = &nodes[active];
-        if !holder.is_eligible() {
+        if !holder.is_able() {
             self.fail(
                 now,
                 Invariant::BestIsActive,

@@ -246,3 +246,20 @@ fn a_member_that_may_not_become_active_does_not_even_when_it_is_alone() {
         [1]
     );
 }
+
+#[test]
+fn a_member_that_is_active_stays_so_when_it_may_not_become_active_any_more() {
+    let mut script = Script::new(&group(100), &[100, 200], NO_CHANGE);
+    assert_eq!(script.settle().active(), [1]);
+    script
+        .then(&Step::Configure(1, Edit::MayBecomeActive(false)))
+        .settle();
+    assert_eq!(script.active(), [1]);
+    assert_eq!(script.then(&Step::Replace(1)).settle().active(), [1]);
+    assert_eq!(script.then(&Step::PowerOff(1)).settle().active(), [0]);
+    assert_eq!(
+        script.then(&Step::Start(1)).settle().active(),
+        [0],
+        "it would have to become Active again"
+    );
+}

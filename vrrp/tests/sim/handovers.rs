@@ -88,16 +88,6 @@ fn a_preempted_router_keeps_the_addresses_until_its_successor_has_them() {
 }
 
 #[test]
-fn a_member_that_may_no_longer_be_active_hands_over_without_a_hole() {
-    let mut script = Script::new(&group(100), &[100, 200], NO_CHANGE);
-    script
-        .settle()
-        .then(&Step::Configure(1, Edit::MayBecomeActive(false)));
-    script.wait_without_a_hole(Duration::from_millis(600));
-    assert_eq!(script.holders(), [0]);
-}
-
-#[test]
 fn an_immediate_stop_takes_the_addresses_away_at_once() {
     let mut script = Script::new(&group(1000), &[100, 200], NO_CHANGE);
     script

@@ -21,6 +21,8 @@ pub enum Invariant {
     NoResurrection,
     /// From a planned stop until after its successor serves, somebody holds every address, and the successor serves soon.
     HoleFreeHandover,
+    /// A node that was told that it may not becomes Active by resuming only.
+    BecomesActiveAllowedOnly,
     /// When nothing has happened that asks for it, no router changes its state.
     NothingMovesUnasked,
     /// An address is announced only once it is there.

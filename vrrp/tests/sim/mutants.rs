@@ -66,6 +66,11 @@ fn the_simulator_catches_a_reload_that_starts_the_router_anew() {
 }
 
 #[test]
+fn the_simulator_catches_a_router_that_becomes_active_before_it_may() {
+    catches(Mutation::IgnoresTheBan, Invariant::BecomesActiveAllowedOnly);
+}
+
+#[test]
 fn the_simulator_catches_an_announcement_of_addresses_that_are_not_there() {
     catches(Mutation::AnnouncesEarly, Invariant::OnlyHoldersAnnounce);
 }

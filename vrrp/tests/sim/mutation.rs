@@ -26,6 +26,8 @@ pub enum Mutation {
     HidesItsPriority,
     /// A process that was frozen does not notice it.
     OverlooksTheGap,
+    /// The router is never told that it may not become Active.
+    IgnoresTheBan,
     /// The router is told a time that has long passed.
     StaleClock,
     /// The addresses are announced before the kernel has them.

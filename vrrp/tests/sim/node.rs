@@ -59,6 +59,8 @@ pub struct Process {
     pub frozen: Option<Moment>,
     /// Whether it was told to stop and leaves when it has let go.
     pub stopping: bool,
+    /// Whether it has been told that it may become Active.
+    pub allowed: bool,
     /// Frames that a frozen process has not read yet.
     pub socket: VecDeque<Frame>,
     /// Messages that a frozen process has not read yet.
@@ -90,12 +92,12 @@ impl Process {
     pub fn new(router: VirtualRouter, incarnation: u32, now: Moment) -> Self {
         let seen = router.snapshot();
         Self {
-            router,
             seen,
             incarnation,
             running_since: now,
             frozen: None,
             stopping: false,
+            allowed: router.config().may_become_active,
             socket: VecDeque::new(),
             channel: VecDeque::new(),
             stalled: Vec::new(),
@@ -107,6 +109,7 @@ impl Process {
             last_bind: 0,
             confirmed: false,
             wake: (None, 0),
+            router,
         }
     }
 
@@ -210,11 +213,15 @@ impl Node {
 
     /// Whether the node could be Active: the truth, not what its router thinks.
     pub fn is_eligible(&self) -> bool {
+        self.is_able() && self.config.may_become_active
+    }
+
+    /// Whether the node could go on being Active: that takes no permission.
+    pub fn is_able(&self) -> bool {
         self.awake().is_some_and(|process| !process.stopping)
             && self.link_up
             && !self.refuses_binding
             && self.health.faults.is_empty()
-            && self.config.may_become_active
     }
 
     /// The priority with which the node stands in the election: the truth, not what its router thinks.

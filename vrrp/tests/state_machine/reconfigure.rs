@@ -1,8 +1,8 @@
 //! A new configuration applied as a difference: nothing moves that was not asked to.
 
 use holdfast_vrrp::{
-    Action, Announce, Authentication, Change, Checksum, Config, Family, Interval, Peer, Preemption, Reason,
-    State, Transport, Version, VirtualRouterId,
+    Action, Announce, Authentication, Change, Checksum, Config, Family, Fault, Input, Interval, Peer,
+    Preemption, Reason, Standing, State, Transport, Version, VirtualRouterId,
 };
 
 use crate::harness::*;
@@ -67,8 +67,8 @@ fn the_difference_decides_what_an_edit_moves() {
 }
 
 #[test]
-fn no_edit_but_a_restart_or_a_ban_moves_an_active_router() {
-    let edits: [Edit; 11] = [
+fn no_edit_but_a_restart_moves_an_active_router() {
+    let edits: [Edit; 12] = [
         |c| c.addresses.push(vip(VIP_2)),
         |c| c.accept = false,
         |c| c.lifetime = 9 * SECOND,
@@ -85,6 +85,7 @@ fn no_edit_but_a_restart_or_a_ban_moves_an_active_router() {
         |c| c.preemption = Preemption::Never,
         |c| c.startup_delay = SECOND,
         |c| c.announcement.refresh_interval = SECOND,
+        |c| c.may_become_active = false,
     ];
     for edit in edits {
         let mut solo = Solo::active(config(100));
@@ -237,21 +238,60 @@ fn a_changed_refresh_interval_applies_at_once() {
 }
 
 #[test]
-fn an_active_router_that_may_no_longer_be_hands_over() {
+fn an_active_router_that_may_not_become_active_stays_active() {
     let mut solo = Solo::active(config(100));
-    let out = solo.configure(|config| config.may_become_active = false);
-    assert_eq!(out[0], send(0));
-    assert_eq!(
-        transitions(&out),
-        [(State::Active, State::Backup, Reason::Reconfigured)]
-    );
+    assert_eq!(solo.configure(|config| config.may_become_active = false), []);
     let log = solo.pass(60 * SECOND);
-    assert_eq!(
-        times_of(&log, &unbind(&[VIP])),
-        [4 * SECOND],
-        "also when nobody else is there"
-    );
-    assert_eq!(solo.state(), State::Backup);
+    assert_eq!(times_of(&log, &send(100)).len(), 60);
+    assert_eq!(solo.state(), State::Active);
+    assert!(solo.snapshot().holding);
+}
+
+#[test]
+fn once_it_has_left_it_does_not_come_back_before_it_may() {
+    let leave: [fn(&mut Solo); 4] = [
+        |solo| {
+            solo.hear(HIGHER, 200);
+        },
+        |solo| {
+            solo.health(&[Fault::LinkDown], Standing::Base);
+            solo.health(&[], Standing::Base);
+        },
+        |solo| {
+            solo.health(&[], Standing::Floor);
+            solo.health(&[], Standing::Base);
+        },
+        |solo| {
+            solo.now = solo.now + 60 * SECOND;
+            solo.input(Input::Timeout);
+        },
+    ];
+    for leave in leave {
+        let mut solo = Solo::active(config(100));
+        solo.configure(|config| config.may_become_active = false);
+        leave(&mut solo);
+        assert_eq!(solo.state(), State::Backup);
+        solo.pass(60 * SECOND);
+        assert_eq!(solo.state(), State::Backup);
+        solo.configure(|config| config.may_become_active = true);
+        solo.pass(60 * SECOND);
+        assert_eq!(solo.state(), State::Active);
+    }
+}
+
+#[test]
+fn another_virtual_router_that_may_not_become_active_does_not_go_on_as_active() {
+    for own in [100, 255] {
+        let mut solo = Solo::active(config(own));
+        solo.configure(|config| {
+            config.virtual_router_id = VirtualRouterId::new(7).unwrap();
+            config.may_become_active = false;
+        });
+        solo.pass(60 * SECOND);
+        assert_eq!(solo.state(), State::Backup);
+        assert_eq!(solo.router.config().virtual_router_id.get(), 7);
+        assert!(!solo.snapshot().holding);
+    }
 }
 
 #[test]

@@ -151,13 +151,29 @@ fn an_adopted_address_that_disappears_is_not_brought_back() {
 }
 
 #[test]
-fn a_router_that_may_not_become_active_does_not_resume() {
-    let mut start = config(100);
-    start.may_become_active = false;
-    let mut solo = Solo::resumed(start, 3 * SECOND, true);
-    let out = solo.timeout();
-    assert_eq!(out[0], unbind(&[VIP]));
-    assert_eq!(solo.state(), State::Backup);
+fn a_router_that_may_not_become_active_resumes_where_its_predecessor_was() {
+    for handed_over in [true, false] {
+        let mut start = config(100);
+        start.may_become_active = false;
+        let mut solo = Solo::resumed(start, 3 * SECOND, handed_over);
+        assert_eq!(
+            transitions(&solo.timeout()),
+            [(State::Initialize, State::Active, Reason::Resumed)]
+        );
+    }
+}
+
+#[test]
+fn a_router_that_may_not_become_active_does_not_when_its_resumption_fails() {
+    for own in [100, 255] {
+        let mut start = config(own);
+        start.may_become_active = false;
+        let mut solo = Solo::resumed(start, 3 * SECOND, false);
+        let out = solo.hear(LOWER, 50);
+        assert_eq!(out[0], unbind(&[VIP]));
+        solo.pass(60 * SECOND);
+        assert_eq!(solo.state(), State::Backup);
+    }
 }
 
 #[test]

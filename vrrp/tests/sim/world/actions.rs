@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use holdfast_vrrp::{Action, State, Transport, wire};
+use holdfast_vrrp::{Action, Reason, State, Transport, wire};
 
 use super::{Event, World};
 use crate::invariants::Invariant;
@@ -40,6 +40,15 @@ impl World {
                     if self.mutation == Mutation::AnnouncesEarly {
                         self.announce(node);
                     }
+                }
+                let allowed = self.nodes[node]
+                    .process
+                    .as_ref()
+                    .is_some_and(|process| process.allowed);
+                if transition.to == State::Active && transition.reason != Reason::Resumed && !allowed {
+                    let detail = format!("node {node}: {:?}", transition.reason);
+                    self.checker
+                        .fail(self.now, Invariant::BecomesActiveAllowedOnly, detail);
                 }
                 if transition.from == State::Active {
                     self.nodes[node].state_file = None;

@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    pub(super) fn read(&mut self, node: usize, message: Message) {
+    pub(super) fn read(&mut self, node: usize, mut message: Message) {
         let mutation = self.mutation;
         let now = self.nodes[node].clock.read(self.now);
         let Some(process) = &mut self.nodes[node].process else {
@@ -79,6 +79,10 @@ impl World {
         if process.frozen.is_some() {
             process.channel.push_back(message);
             return;
+        }
+        if let Message::Configure(config) = &mut message {
+            process.allowed = config.may_become_active;
+            config.may_become_active |= mutation == Mutation::IgnoresTheBan;
         }
         if let (Mutation::RestartsOnReload, Message::Configure(config)) = (mutation, &message) {
             process.router = VirtualRouter::new(now, (**config).clone());

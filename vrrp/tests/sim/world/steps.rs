@@ -192,7 +192,7 @@ impl World {
     pub(super) fn configure(&mut self, node: usize, edit: &Edit) {
         let config = edit.apply(&self.nodes[node].config, &self.sources);
         match edit {
-            Edit::MayBecomeActive(false) => self.checker.hands_over(self.now, &self.nodes, node),
+            Edit::MayBecomeActive(false) => self.checker.bans(self.now, node),
             _ if edit.shows_nowhere() => {}
             Edit::MayBecomeActive(true) => {}
             _ => self.checker.disturb(self.now, node),
