@@ -1,4 +1,4 @@
-//! A Holdfast agent running in a node, told what to do by a file.
+//! A Holdfast agent running in a node, told what to do by a file, by a cluster, or by both.
 
 use std::{
     env, fs,
@@ -51,26 +51,63 @@ impl Agent {
     /// # Errors
     /// [`Error::Invalid`] when there is no agent binary.
     pub fn start(node: &Node, yaml: &str, options: &AgentOptions) -> Result<Self> {
+        Self::launch(node, None, Some(yaml), options)
+    }
+
+    /// Starts an agent in `node` that asks the cluster as `kubeconfig` says what to do, and has a file too if `yaml` is
+    /// given.
+    ///
+    /// A second agent in the same node gets the same cache and the same run folder, as after a restart.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no agent binary.
+    pub fn start_in_cluster(
+        node: &Node,
+        kubeconfig: &Path,
+        yaml: Option<&str>,
+        options: &AgentOptions,
+    ) -> Result<Self> {
+        Self::launch(node, Some(kubeconfig), yaml, options)
+    }
+
+    fn launch(
+        node: &Node,
+        kubeconfig: Option<&Path>,
+        yaml: Option<&str>,
+        options: &AgentOptions,
+    ) -> Result<Self> {
         let binary = options.binary.clone().map_or_else(agent_binary, Ok)?;
         let configuration = node.folder().join("holdfast.yaml");
-        write_whole(&configuration, yaml)?;
         let run_folder = node.folder().join("run");
         fs::create_dir_all(&run_folder).doing(|| format!("create {}", run_folder.display()))?;
         let (file, run_dir) = (
             configuration.display().to_string(),
             run_folder.display().to_string(),
         );
+        let cache_dir = cache_folder(node).display().to_string();
         let mut arguments = vec![
             "run",
             "--node",
             node.name(),
-            "--config",
-            &file,
             "--run-dir",
             &run_dir,
             "--metrics-address",
             METRICS_ADDRESS,
         ];
+        if let Some(yaml) = yaml {
+            write_whole(&configuration, yaml)?;
+            arguments.extend(["--config", &file]);
+        }
+        let kubeconfig = kubeconfig.map(|path| path.display().to_string());
+        if let Some(kubeconfig) = &kubeconfig {
+            arguments.extend([
+                "--kubernetes",
+                "--kubeconfig",
+                kubeconfig,
+                "--cache-dir",
+                &cache_dir,
+            ]);
+        }
         arguments.extend(options.arguments.iter().map(String::as_str));
         let process = node.spawn(&binary, &arguments)?;
         Ok(Self {
@@ -127,6 +164,11 @@ impl Agent {
         &self.node
     }
 
+    /// The folder in which it keeps what the cluster said last.
+    pub fn cache_folder(&self) -> PathBuf {
+        cache_folder(&self.node)
+    }
+
     /// The folder it was given as `--run-dir`.
     pub fn run_folder(&self) -> &Path {
         &self.run_folder
@@ -144,27 +186,36 @@ impl Agent {
 /// # Errors
 /// [`Error::Invalid`] that says how to build it.
 pub fn agent_binary() -> Result<PathBuf> {
-    if let Some(named) = env::var_os(BINARY_VARIABLE) {
+    binary("holdfast-agent", BINARY_VARIABLE)
+}
+
+/// The binary called `name`: what the environment's `variable` names, or the one beside this program or in the folder
+/// above.
+pub(crate) fn binary(name: &str, variable: &str) -> Result<PathBuf> {
+    if let Some(named) = env::var_os(variable) {
         let named = PathBuf::from(named);
         return if named.is_file() {
             Ok(named)
         } else {
             Err(Error::Invalid(format!(
-                "{BINARY_VARIABLE} names {}, which is no file",
+                "{variable} names {}, which is no file",
                 named.display()
             )))
         };
     }
     let own = env::current_exe().doing(|| "find this program's own path".to_owned())?;
-    own.ancestors().skip(1).take(2).map(|folder| folder.join("holdfast-agent")).find(|path| path.is_file()).ok_or_else(
-        || {
-            Error::Invalid(format!(
-                "there is no holdfast-agent beside {}; build it (cargo build -p holdfast-agent) or name it with \
-                 {BINARY_VARIABLE}",
-                own.display()
-            ))
-        },
-    )
+    let mut beside = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    beside.find(|path| path.is_file()).ok_or_else(|| {
+        Error::Invalid(format!(
+            "there is no {name} beside {}; build it (cargo build -p {name}) or name it with {variable}",
+            own.display()
+        ))
+    })
+}
+
+/// Where agents of `node` keep what the cluster said last.
+fn cache_folder(node: &Node) -> PathBuf {
+    node.folder().join("cache")
 }
 
 /// Writes beside and renames, so that nobody reads half a file.
