@@ -1,6 +1,7 @@
 //! The node agent: [`source`] says what to do, [`engine`] does it with [`socket`] and [`netlink`], [`report`] tells
 //! what happened. One direction: source → engine → kernel, and events → report.
 
+pub mod api_server;
 pub mod cli;
 pub mod clock;
 pub mod engine;
