@@ -5,7 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 XTASK := @sh xtask/bootstrap.sh && cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lab bench fuzz fmt generate clean-cache
+.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt generate clean-cache
 
 help: ## Explain every target (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -13,7 +13,7 @@ help: ## Explain every target (this text)
 demo: ## Watch two virtual IPs fail over between three nodes, and how long it took
 	$(XTASK) demo
 
-test: ## Run every test: test-fast, then test-lab
+test: ## Run every test: test-fast, test-lab, test-api
 	$(XTASK) test
 
 test-fast: ## Format, lints, licences, docs, links, unit tests, simulator: nothing leaves the process
@@ -21,6 +21,12 @@ test-fast: ## Format, lints, licences, docs, links, unit tests, simulator: nothi
 
 test-lab: ## Whole systems in network namespaces, beside keepalived and FRR
 	$(XTASK) test --tier lab
+
+test-api: ## Whole systems with a real Kubernetes API server, which is built once (see assets)
+	$(XTASK) test --tier api
+
+assets: ## Build etcd, kube-apiserver, kubectl and Helm, once, from Go modules: 15 minutes on two cores
+	$(XTASK) assets
 
 bench: ## Measure Holdfast and keepalived side by side and write docs/benchmarks.md
 	$(XTASK) bench
@@ -34,5 +40,5 @@ fmt: ## Format the code
 generate: ## Write the generated parts of the repository anew
 	$(XTASK) generate
 
-clean-cache: ## Delete the tools that these targets built for themselves outside the checkout
+clean-cache: ## Delete what these targets built for themselves outside the checkout: tools and assets
 	$(XTASK) clean-cache

@@ -1,14 +1,11 @@
 //! Cargo subcommands in pinned versions, built once into a cache outside the checkout.
 
-use std::env;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
-use crate::{process, system};
+use crate::{cache, process, system};
 
 /// A Rust program that checks or tests this project.
 pub struct CargoTool {
@@ -21,7 +18,7 @@ pub struct CargoTool {
 impl CargoTool {
     /// The program's path; builds it first if it is not in the cache yet.
     pub fn ensure(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let folder = cache_folder()?.join(format!("{}-{}", self.name, self.version));
+        let folder = cache::tools()?.join(format!("{}-{}", self.name, self.version));
         let program = folder.join("bin").join(self.name);
         if !system::is_executable(&program) {
             println!(
@@ -43,24 +40,4 @@ impl CargoTool {
         }
         Ok(program)
     }
-}
-
-/// Deletes every tool that was built into the cache.
-pub fn clean_cache() -> Result<()> {
-    let folder = cache_folder()?;
-    match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot delete {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn cache_folder() -> Result<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from);
-    let cache = cache.or_else(|| env::home_dir().map(|home| home.join(".cache")));
-    let cache = cache.context("no folder to cache tools in: neither XDG_CACHE_HOME nor HOME is set")?;
-    Ok(cache.join("holdfast/tools"))
 }

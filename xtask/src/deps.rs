@@ -14,6 +14,8 @@ pub enum Purpose {
     Demo,
     /// `make test-lab`
     LabTests,
+    /// `make test-api`
+    ApiTests,
     /// `make bench`
     Bench,
     /// `make fuzz`
@@ -23,13 +25,20 @@ pub enum Purpose {
 impl Purpose {
     /// Every purpose.
     #[cfg(test)]
-    pub const ALL: [Self; 4] = [Self::Demo, Self::LabTests, Self::Bench, Self::Fuzz];
+    pub const ALL: [Self; 5] = [
+        Self::Demo,
+        Self::LabTests,
+        Self::ApiTests,
+        Self::Bench,
+        Self::Fuzz,
+    ];
 
     /// What a person types for it.
     pub const fn target(self) -> &'static str {
         match self {
             Self::Demo => "make demo",
             Self::LabTests => "make test-lab",
+            Self::ApiTests => "make test-api",
             Self::Bench => "make bench",
             Self::Fuzz => "make fuzz",
         }
@@ -55,14 +64,19 @@ const TOOLS: &[Tool] = &[
         program: "ip",
         package: "iproute2",
         service: None,
-        needed_for: &[Purpose::Demo, Purpose::LabTests, Purpose::Bench],
+        needed_for: &[
+            Purpose::Demo,
+            Purpose::LabTests,
+            Purpose::ApiTests,
+            Purpose::Bench,
+        ],
         why: "networks out of namespaces",
     },
     Tool {
         program: "nft",
         package: "nftables",
         service: None,
-        needed_for: &[Purpose::LabTests],
+        needed_for: &[Purpose::LabTests, Purpose::ApiTests],
         why: "loss in one direction",
     },
     Tool {

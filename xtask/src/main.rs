@@ -9,6 +9,8 @@ use crate::deps::Purpose;
 use crate::tiers::Tier;
 use crate::workspace::Workspace;
 
+mod assets;
+mod cache;
 mod cargo_tool;
 mod deny;
 mod deps;
@@ -40,7 +42,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run the tests: both tiers, one, or single steps
+    /// Run the tests: all tiers, one, or single steps
     Test {
         /// Only this tier
         #[arg(long, value_enum)]
@@ -69,7 +71,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Delete the tools that these commands built for themselves outside the checkout
+    /// Build etcd, kube-apiserver, kubectl and Helm for the API tier, once, into a cache outside the checkout
+    Assets,
+    /// Delete what these commands built for themselves outside the checkout
     CleanCache,
 }
 
@@ -101,7 +105,7 @@ fn run(command: Command) -> Result<()> {
             workspace.build_release()?;
             let mut bench = workspace.cargo(&["run", "--locked", "--release", "-p", "holdfast-e2e"]);
             bench.args(["--bin", "holdfast-bench", "--"]).args(arguments);
-            process::become_command(workspace.with_release_agent(&mut bench))
+            process::become_command(workspace.with_release_binaries(&mut bench))
         }
         Command::Fuzz { seconds } => {
             deps::ensure(&[Purpose::Fuzz])?;
@@ -109,6 +113,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
         Command::Generate { check } => generate::run(&workspace, check),
-        Command::CleanCache => cargo_tool::clean_cache(),
+        Command::Assets => assets::ensure(&workspace),
+        Command::CleanCache => cache::clean(),
     }
 }

@@ -1,4 +1,4 @@
-//! `make test`: the steps of both tiers, run one after another, and where the time went.
+//! `make test`: the steps of all tiers, run one after another, and where the time went.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::deps::{self, Purpose};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{deny, generate, links, process};
+use crate::{assets, deny, generate, links, process};
 
 /// How far a test reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -18,15 +18,18 @@ pub enum Tier {
     Fast,
     /// Whole systems in network namespaces, beside keepalived and FRR
     Lab,
+    /// Whole systems with a real Kubernetes API server
+    Api,
 }
 
 impl Tier {
-    const ALL: [Self; 2] = [Self::Fast, Self::Lab];
+    const ALL: [Self; 3] = [Self::Fast, Self::Lab, Self::Api];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Fast => "fast",
             Self::Lab => "lab",
+            Self::Api => "api",
         }
     }
 
@@ -35,6 +38,7 @@ impl Tier {
         match self {
             Self::Fast => None,
             Self::Lab => Some(Purpose::LabTests),
+            Self::Api => Some(Purpose::ApiTests),
         }
     }
 }
@@ -55,7 +59,7 @@ impl Step {
     }
 }
 
-/// In the order in which they run: cheap ones first, and in the lab everything is built before anything is timed.
+/// In the order in which they run: cheap ones first, and everything is built before anything is timed.
 const STEPS: &[Step] = &[
     Step::new("format", Tier::Fast, format),
     Step::new("links", Tier::Fast, |workspace, _| links::run(workspace)),
@@ -70,10 +74,16 @@ const STEPS: &[Step] = &[
     Step::new("agent", Tier::Lab, agent_tests),
     Step::new("lab", Tier::Lab, lab_tests),
     Step::new("e2e", Tier::Lab, e2e_tests),
+    Step::new("assets", Tier::Api, |workspace, _| assets::ensure(workspace)),
+    Step::new("programs", Tier::Api, build_for_api),
+    Step::new("cluster", Tier::Api, cluster_tests),
 ];
 
-/// The crates whose own test binaries work on network namespaces; they run in the lab tier.
+/// The crates whose own test binaries work on network namespaces; they run in the lab tier and the API tier.
 const NEED_NAMESPACES: [&str; 3] = ["holdfast-agent", "holdfast-lab", "holdfast-e2e"];
+
+/// What the names of the tests begin with that need an API server.
+const NEEDS_API_SERVER: &str = "cluster_";
 
 /// What became of a step.
 struct Outcome {
@@ -83,8 +93,8 @@ struct Outcome {
     result: Result<()>,
 }
 
-/// Runs both tiers, one of them, or the steps called `names`. Every step of a tier runs even after one has failed, so
-/// that one run shows all that is wrong; the lab tier starts only when nothing has failed before it.
+/// Runs all tiers, one of them, or the steps called `names`. Every step of a tier runs even after one has failed, so
+/// that one run shows all that is wrong; the next tier starts only when nothing has failed before it.
 pub fn run(workspace: &Workspace, tier: Option<Tier>, names: &[String]) -> Result<()> {
     let steps = select(tier, names)?;
     let tiers: Vec<Tier> = Tier::ALL
@@ -236,11 +246,26 @@ fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 }
 
 fn e2e_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    system_tests(workspace, tally, |name| !name.starts_with(NEEDS_API_SERVER))
+}
+
+fn build_for_api(workspace: &Workspace, _: &mut Tally) -> Result<()> {
+    workspace.build_release()?;
+    process::run(cargo_test(workspace).args(["-p", "holdfast-e2e", "--no-run"]))
+}
+
+fn cluster_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    system_tests(workspace, tally, |name| name.starts_with(NEEDS_API_SERVER))
+}
+
+/// Runs the tests of e2e/tests whose names are `wanted`.
+fn system_tests(workspace: &Workspace, tally: &mut Tally, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let mut tests = cargo_test(workspace);
-    process::run_tests(
-        workspace.with_release_agent(tests.args(["-p", "holdfast-e2e"])),
-        tally,
-    )
+    tests.args(["-p", "holdfast-e2e"]);
+    for name in workspace.system_tests()?.iter().filter(|name| wanted(name)) {
+        tests.args(["--test", name]);
+    }
+    process::run_tests(workspace.with_release_binaries(&mut tests), tally)
 }
 
 fn cargo_test(workspace: &Workspace) -> Command {
@@ -260,13 +285,33 @@ mod tests {
         let all = select(None, &[]).unwrap();
         let fast = select(Some(Tier::Fast), &[]).unwrap();
         let lab = select(Some(Tier::Lab), &[]).unwrap();
+        let api = select(Some(Tier::Api), &[]).unwrap();
         assert!(fast.iter().all(|step| step.tier == Tier::Fast));
-        assert_eq!(names(&all), [names(&fast), names(&lab)].concat());
+        assert_eq!(names(&all), [names(&fast), names(&lab), names(&api)].concat());
     }
 
     #[test]
     fn a_name_selects_its_step() {
         assert_eq!(names(&select(None, &["lints".to_owned()]).unwrap()), ["lints"]);
+    }
+
+    #[test]
+    fn a_name_selects_one_step() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(
+                STEPS[..index].iter().all(|other| other.name != step.name),
+                "{} is twice",
+                step.name
+            );
+        }
+    }
+
+    #[test]
+    fn there_are_system_tests_with_and_without_an_api_server() {
+        let names = Workspace::open().unwrap().system_tests().unwrap();
+        let (with, without): (Vec<_>, Vec<_>) =
+            names.iter().partition(|name| name.starts_with(NEEDS_API_SERVER));
+        assert!(!with.is_empty() && !without.is_empty(), "{names:?}");
     }
 
     #[test]

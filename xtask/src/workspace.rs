@@ -1,6 +1,7 @@
 //! Where things are in this checkout and its build folder, and how cargo is called in it.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::{process, system};
 
 /// The crates whose binaries the lab runs.
-const RELEASE_CRATES: [&str; 2] = ["holdfast-agent", "holdfast-lab"];
+const RELEASE_CRATES: [&str; 3] = ["holdfast-agent", "holdfast-operator", "holdfast-lab"];
 
 /// This checkout.
 pub struct Workspace {
@@ -52,7 +53,7 @@ impl Workspace {
         cargo
     }
 
-    /// Builds agent and lab as they are shipped.
+    /// Builds agent, operator and lab as they are shipped.
     pub fn build_release(&self) -> Result<()> {
         let mut build = self.cargo(&["build", "--locked", "--release"]);
         for name in RELEASE_CRATES {
@@ -61,8 +62,28 @@ impl Workspace {
         process::run(&mut build)
     }
 
-    /// Tells the lab in `command` to run the agent as it is shipped.
-    pub fn with_release_agent<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.env("HOLDFAST_AGENT", self.release_binary("holdfast-agent"))
+    /// Tells the lab in `command` to run agent and operator as they are shipped.
+    pub fn with_release_binaries<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .env("HOLDFAST_AGENT", self.release_binary("holdfast-agent"))
+            .env("HOLDFAST_OPERATOR", self.release_binary("holdfast-operator"))
+    }
+
+    /// The whole-system tests, each a file of e2e/tests, by name and sorted.
+    pub fn system_tests(&self) -> Result<Vec<String>> {
+        let folder = self.root.join("e2e/tests");
+        let unreadable = || format!("cannot list {}", folder.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(unreadable)? {
+            let path = entry.with_context(unreadable)?.path();
+            if let Some(name) = path
+                .file_stem()
+                .filter(|_| path.extension().is_some_and(|e| e == "rs"))
+            {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 }
