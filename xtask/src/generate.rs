@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{deps, process};
+use crate::{chart, deps, process};
 
 /// A part of a Markdown file that is written by a program, between two comments that name it.
 struct Section {
@@ -29,11 +29,19 @@ const SECTIONS: &[Section] = &[
         name: "two-nodes",
         content: |workspace| example(workspace, "two-nodes.yaml"),
     },
+    Section {
+        file: "charts/holdfast/README.md",
+        name: "values",
+        content: chart::values_table,
+    },
 ];
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    api_files(workspace, check).and(sections(workspace, check))
+    // The chart holds copies of what the API's crate writes.
+    api_files(workspace, check)
+        .and(chart::run(workspace, check))
+        .and(sections(workspace, check))
 }
 
 /// The CustomResourceDefinitions and docs/reference. The API's crate writes them, so that this tool builds without it.

@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 mod assets;
 mod cache;
 mod cargo_tool;
+mod chart;
 mod deny;
 mod deps;
 mod fuzz;
