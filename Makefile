@@ -5,7 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 XTASK := @sh xtask/bootstrap.sh && cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt generate clean-cache
+.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt generate manifest clean-cache
 
 help: ## Explain every target (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ fmt: ## Format the code
 
 generate: ## Write the generated parts of the repository anew
 	$(XTASK) generate
+
+manifest: ## Write deploy/holdfast.yaml from the chart, with Helm, which is built once (see assets)
+	$(XTASK) manifest
 
 clean-cache: ## Delete what these targets built for themselves outside the checkout: tools and assets
 	$(XTASK) clean-cache

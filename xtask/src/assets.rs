@@ -31,6 +31,22 @@ struct Module {
     stamps: fn(&Versions<'_>) -> Result<Vec<String>>,
 }
 
+impl Module {
+    fn sources(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root().join("xtask/assets").join(self.folder)
+    }
+
+    fn go_mod(&self, workspace: &Workspace) -> Result<String> {
+        let path = self.sources(workspace).join("go.mod");
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Its folder in the cache.
+    fn built(&self, assets: &Path, versions: &Versions<'_>) -> Result<PathBuf> {
+        Ok(assets.join(format!("{}-{}", self.folder, versions.of(self.path)?)))
+    }
+}
+
 /// One program and the package that it is built from.
 struct Program {
     name: &'static str,
@@ -116,22 +132,34 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(&assets).with_context(|| format!("cannot create {}", assets.display()))?;
     let _lock = lock(&assets)?;
     for module in MODULES {
-        let sources = workspace.root().join("xtask/assets").join(module.folder);
-        let go_mod = sources.join("go.mod");
-        let go_mod =
-            fs::read_to_string(&go_mod).with_context(|| format!("cannot read {}", go_mod.display()))?;
+        let go_mod = module.go_mod(workspace)?;
         let versions = Versions(&go_mod);
-        let folder = assets.join(format!("{}-{}", module.folder, versions.of(module.path)?));
+        let folder = module.built(&assets, &versions)?;
         let wanted = module
             .programs
             .iter()
             .filter(|program| envtest.is_none() || !program.in_envtest)
             .filter(|program| !system::is_executable(&folder.join(program.name)));
         for program in wanted {
-            build(program, &sources, &folder, &(module.stamps)(&versions)?)?;
+            build(
+                program,
+                &module.sources(workspace),
+                &folder,
+                &(module.stamps)(&versions)?,
+            )?;
         }
     }
     Ok(())
+}
+
+/// Where [`ensure`] builds the program `name`.
+pub fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let module = MODULES
+        .iter()
+        .find(|module| module.programs.iter().any(|program| program.name == name))
+        .with_context(|| format!("{name} is not among the programs that are built"))?;
+    let go_mod = module.go_mod(workspace)?;
+    Ok(module.built(&cache::assets()?, &Versions(&go_mod))?.join(name))
 }
 
 fn check_envtest(folder: &Path) -> Result<()> {
@@ -285,12 +313,7 @@ mod tests {
     fn every_module_pins_what_it_builds() {
         let workspace = Workspace::open().unwrap();
         for module in MODULES {
-            let path = workspace
-                .root()
-                .join("xtask/assets")
-                .join(module.folder)
-                .join("go.mod");
-            let go_mod = fs::read_to_string(path).unwrap();
+            let go_mod = module.go_mod(&workspace).unwrap();
             Versions(&go_mod).of(module.path).unwrap();
             (module.stamps)(&Versions(&go_mod)).unwrap();
             for program in module.programs {

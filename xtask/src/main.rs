@@ -20,6 +20,7 @@ mod generate;
 mod links;
 #[cfg(test)]
 mod makefile;
+mod manifest;
 mod markdown;
 mod process;
 mod system;
@@ -72,6 +73,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write deploy/holdfast.yaml, the chart for people without Helm
+    Manifest {
+        /// Write nothing; fail if it differs from what would be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Build etcd, kube-apiserver, kubectl and Helm for the API tier, once, into a cache outside the checkout
     Assets,
     /// Delete what these commands built for themselves outside the checkout
@@ -115,6 +122,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
         Command::Generate { check } => generate::run(&workspace, check),
         Command::Assets => assets::ensure(&workspace),
+        Command::Manifest { check } => manifest::run(&workspace, check),
         Command::CleanCache => cache::clean(),
     }
 }

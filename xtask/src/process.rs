@@ -20,6 +20,19 @@ pub fn run(command: &mut Command) -> Result<()> {
     judge(command, status)
 }
 
+/// Runs `command` like [`run`] and returns what it wrote to its standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    show(command);
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| cannot_start(command))?;
+    judge(command, output.status)?;
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{}` wrote something that is not text", describe(command)))
+}
+
 /// Runs `command` like [`run`] and adds the tests that it reports on its standard output to `tally`, also if it fails.
 pub fn run_tests(command: &mut Command, tally: &mut Tally) -> Result<()> {
     show(command);
@@ -103,6 +116,12 @@ mod tests {
     fn a_command_that_fails_is_an_error_that_names_it() {
         let error = run(&mut shell("exit 3")).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn the_output_of_a_command_counts_only_if_it_succeeds() {
+        assert_eq!(output(&mut shell("echo yes")).unwrap(), "yes\n");
+        assert!(output(&mut shell("echo no; exit 1")).is_err());
     }
 
     #[test]

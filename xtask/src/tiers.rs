@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::deps::{self, Purpose};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{assets, deny, generate, links, process};
+use crate::{assets, deny, generate, links, manifest, process};
 
 /// How far a test reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -75,6 +75,9 @@ const STEPS: &[Step] = &[
     Step::new("lab", Tier::Lab, lab_tests),
     Step::new("e2e", Tier::Lab, e2e_tests),
     Step::new("assets", Tier::Api, |workspace, _| assets::ensure(workspace)),
+    Step::new("manifest", Tier::Api, |workspace, _| {
+        manifest::run(workspace, true)
+    }),
     Step::new("programs", Tier::Api, build_for_api),
     Step::new("cluster", Tier::Api, cluster_tests),
 ];
