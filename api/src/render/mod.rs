@@ -27,6 +27,22 @@ pub struct NodeFacts {
     pub labels: BTreeMap<String, String>,
 }
 
+/// The same, borrowed: a cluster renders one group for many nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeView<'a> {
+    pub name: &'a str,
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+impl NodeFacts {
+    fn view(&self) -> NodeView<'_> {
+        NodeView {
+            name: &self.name,
+            labels: &self.labels,
+        }
+    }
+}
+
 /// What a node is to do about `groups`, in the order of their names.
 ///
 /// Groups that do not select the node are left out, and so are those without a virtual router identifier or a readable
@@ -49,15 +65,22 @@ pub fn node_spec<'a>(
 
 /// Whether a group's selector matches the node.
 pub fn selects(group: &VirtualIPGroup, facts: &NodeFacts) -> bool {
-    group
-        .spec
-        .node_selector
-        .as_ref()
-        .is_none_or(|selector| matches(selector, facts))
+    selects_labels(group, &facts.labels)
+}
+
+/// Whether a group's selector matches a node with these labels.
+pub(crate) fn selects_labels(group: &VirtualIPGroup, labels: &BTreeMap<String, String>) -> bool {
+    let selector = group.spec.node_selector.as_ref();
+    selector.is_none_or(|selector| matches(selector, labels))
 }
 
 /// A group as this node sees it; `None` without a virtual router identifier or a readable address.
 pub fn node_group(group: &VirtualIPGroup, facts: &NodeFacts) -> Option<NodeGroup> {
+    share_of(group, facts.view())
+}
+
+/// The same for a borrowed node.
+pub(crate) fn share_of(group: &VirtualIPGroup, facts: NodeView<'_>) -> Option<NodeGroup> {
     let spec = &group.spec;
     let family = election_family(spec)?;
     let change = spec.node_overrides.iter().find(|change| applies(change, facts));
@@ -85,17 +108,14 @@ pub fn node_group(group: &VirtualIPGroup, facts: &NodeFacts) -> Option<NodeGroup
     })
 }
 
-fn applies(change: &NodeOverride, facts: &NodeFacts) -> bool {
-    change.nodes.contains(&facts.name)
-        || change
-            .selector
-            .as_ref()
-            .is_some_and(|selector| matches(selector, facts))
+fn applies(change: &NodeOverride, facts: NodeView<'_>) -> bool {
+    let selected = |selector| matches(selector, facts.labels);
+    change.nodes.iter().any(|name| name == facts.name) || change.selector.as_ref().is_some_and(selected)
 }
 
-fn matches(selector: &LabelSelector, facts: &NodeFacts) -> bool {
+fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     // A selector that cannot be read is refused by the rules; until then it selects nobody.
-    Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(&facts.labels))
+    Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
 }
 
 /// The node's own entry among the peers says from where it takes part, unless an override says it.
@@ -103,7 +123,7 @@ fn source_addresses(
     advertisement: &Advertisement,
     change: Option<&NodeOverride>,
     family: Family,
-    facts: &NodeFacts,
+    facts: NodeView<'_>,
 ) -> Vec<String> {
     let own = advertisement
         .peers
@@ -120,7 +140,7 @@ fn source_addresses(
     }
 }
 
-fn other_members(advertisement: &Advertisement, own: &[String], facts: &NodeFacts) -> Vec<Peer> {
+fn other_members(advertisement: &Advertisement, own: &[String], facts: NodeView<'_>) -> Vec<Peer> {
     let parsed = |address: &String| address.parse::<IpAddr>().ok();
     let own: Vec<IpAddr> = own.iter().filter_map(parsed).collect();
     let is_this_node = |peer: &Peer| {

@@ -11,6 +11,8 @@ use crate::duration::GatewayDuration;
 pub const VERSION: i32 = 3;
 /// RFC 9568 §6.1's default for a router that does not own the addresses.
 pub const PRIORITY: i32 = Priority::DEFAULT.get() as i32;
+/// The priority of a router that owns the addresses (RFC 9568 §5.2.4).
+pub const OWNER_PRIORITY: i32 = Priority::OWNER.get() as i32;
 /// One second (RFC 9568 §6.1).
 pub const INTERVAL: GatewayDuration = GatewayDuration::from_secs(1);
 /// Only from the same link.
