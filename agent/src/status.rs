@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use holdfast_api::v1alpha1::GroupSource;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,60 @@ pub struct AgentStatus {
     pub limitations: Vec<String>,
     /// What went wrong with the last configuration offered; empty if it is in force.
     pub configuration_problems: Vec<String>,
+    /// What the agent has to do with the API server; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiStatus>,
     /// The groups in the order of their names.
     pub groups: Vec<GroupStatus>,
+}
+
+/// The agent as a client of the API server.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiStatus {
+    /// Whether the last request was answered.
+    pub reached: bool,
+    /// When it last answered.
+    pub last_answer: Option<Timestamp>,
+    /// Why the last request failed, in a sentence; absent after one that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The generation of this node's `VirtualIPNode` that is in force.
+    pub observed_generation: Option<i64>,
+    /// Since when something has been waiting to be reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreported_since: Option<Timestamp>,
+    /// What is wrong on this node beyond single groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<FaultStatus>,
+    /// Groups of which the last word could not be put into force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// What was counted.
+    #[serde(default)]
+    pub counters: ApiCounters,
+}
+
+/// A group of which the last word could not be put into force; what ran before keeps running.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The group.
+    pub group: String,
+    /// Why, in a sentence.
+    pub message: String,
+}
+
+/// What the agent has counted as a client of the API server since it started.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiCounters {
+    /// Reports of this node's status written.
+    pub reports: u64,
+    /// Renewals of this node's Lease.
+    pub lease_renewals: u64,
+    /// Requests that failed, by reason in one word.
+    pub failures: std::collections::BTreeMap<String, u64>,
 }
 
 /// Whether this agent is the one that runs the groups.
@@ -73,6 +126,21 @@ pub struct GroupStatus {
     pub releasing: bool,
     /// The last change of state.
     pub last_transition: Option<TransitionStatus>,
+    /// The last time this node became Active or ceased to be.
+    #[serde(default)]
+    pub last_move: Option<TransitionStatus>,
+    /// The generation of the group that runs; 0 for one from a file.
+    #[serde(default)]
+    pub generation: i64,
+    /// From where the group's configuration came, if there is an API server to choose from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<GroupSource>,
+    /// Whether the group of an API server is also written in a file on this node.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub in_file: bool,
+    /// While Active: what on the wire has said of late that somebody else has an address of the group.
+    #[serde(default)]
+    pub conflicts: Vec<FaultStatus>,
     /// What was counted.
     pub counters: Counters,
     /// Packets dropped, by reason.
@@ -164,7 +232,7 @@ pub struct AppliedGroup {
     /// The generation that runs; `None` if none does.
     pub generation: Option<i64>,
     /// From where it came.
-    pub source: holdfast_api::v1alpha1::GroupSource,
+    pub source: GroupSource,
     /// Whether a file on this node has it too.
     pub in_file: bool,
     /// Whether this node's API server address is one of its addresses.

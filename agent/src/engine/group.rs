@@ -7,7 +7,8 @@ use std::sync::Arc;
 use holdfast_api::model::{Mode, NodeGroup};
 use holdfast_vrrp::wire::ethernet::MacAddress;
 use holdfast_vrrp::{
-    Announcement, Config, DropReason, Instant, Transport, VirtualAddress, VirtualRouter, active_down_interval,
+    Announcement, Config, DropReason, Instant, Transition, Transport, VirtualAddress, VirtualRouter,
+    active_down_interval,
 };
 
 use jiff::Timestamp;
@@ -41,6 +42,8 @@ pub struct Group {
     pub retiring: Option<Successor>,
     /// Since when it is in its state, by the wall clock of that moment.
     pub since: Timestamp,
+    /// When it last became Active or ceased to be, by the wall clock of that moment, and how.
+    pub last_move: Option<(Timestamp, Transition)>,
     /// What was counted.
     pub counters: Counters,
     /// Packets dropped, by the reason's label.
@@ -194,6 +197,7 @@ impl Group {
             source_grace: None,
             retiring: None,
             since: Timestamp::now(),
+            last_move: None,
             counters: Counters::default(),
             drops: BTreeMap::new(),
             notices: Notices::default(),

@@ -6,7 +6,7 @@ use core::time::Duration;
 use holdfast_vrrp::{DropReason, Instant};
 use jiff::Timestamp;
 
-use crate::status::Notice;
+use crate::status::{FaultStatus, Notice};
 
 /// So many different notices are kept for a group; more push out the oldest.
 const CAPACITY: usize = 16;
@@ -16,6 +16,9 @@ const REPEAT_AFTER: Duration = Duration::from_mins(5);
 
 /// A notice that has not been seen for this long is dropped: the mismatch has been mended.
 const FORGET_AFTER: Duration = Duration::from_mins(10);
+
+/// What says by itself that somebody else has an address of the group, if it is heard while this node is Active.
+const EVIDENCE: [&str; 3] = ["other_active", "other_owner", "address_claimed"];
 
 /// The notices of one group.
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ struct Entry {
     last_seen_wall: Timestamp,
     last_said: Instant,
     count: u64,
+    /// When it last said that somebody else has an address of the group.
+    evidence: Option<Instant>,
 }
 
 impl Notices {
@@ -60,12 +65,14 @@ impl Notices {
         message: impl FnOnce() -> String,
     ) -> Option<String> {
         self.forget(now);
+        let evidence = EVIDENCE.contains(&kind).then_some(now);
         if let Some(entry) = self
             .entries
             .iter_mut()
             .find(|entry| entry.kind == kind && entry.peer == peer)
         {
             entry.last_seen = now;
+            entry.evidence = evidence.or(entry.evidence);
             entry.last_seen_wall = Timestamp::now();
             entry.count += 1;
             if now.saturating_duration_since(entry.last_said) < REPEAT_AFTER {
@@ -89,6 +96,7 @@ impl Notices {
                 last_seen_wall: Timestamp::now(),
                 last_said: now,
                 count: 1,
+                evidence,
             });
             return None;
         }
@@ -101,8 +109,37 @@ impl Notices {
             last_seen_wall: Timestamp::now(),
             last_said: now,
             count: 1,
+            evidence,
         });
         Some(message)
+    }
+
+    /// Takes note that what was just noted about `peer` came from somebody who says that it has an address of the group.
+    pub fn mark(&mut self, now: Instant, kind: &str, peer: IpAddr) {
+        let noted = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.kind == kind && entry.peer == peer);
+        if let Some(entry) = noted {
+            entry.evidence = Some(now);
+        }
+    }
+
+    /// What has said since `earliest` that somebody else has an address of the group, in a stable order.
+    pub fn evidence(&self, earliest: Instant) -> Vec<FaultStatus> {
+        let mut found: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.evidence.is_some_and(|seen| seen >= earliest))
+            .collect();
+        found.sort_by_key(|entry| (entry.kind, entry.peer));
+        found
+            .into_iter()
+            .map(|entry| FaultStatus {
+                reason: entry.kind.to_owned(),
+                message: entry.message.clone(),
+            })
+            .collect()
     }
 
     /// The notices for status.
@@ -166,6 +203,29 @@ mod tests {
             .count();
         assert_eq!(said, CAPACITY);
         assert_eq!(notices.entries.len(), CAPACITY);
+    }
+
+    #[test]
+    fn only_what_says_that_somebody_else_has_the_addresses_is_evidence_and_only_for_a_while() {
+        let mut notices = Notices::default();
+        notices.note(at(1), "other_active", PEER, || "is Active too".to_owned());
+        notices.note(at(1), "interval_differs", PEER, || "is slower".to_owned());
+        notices.dropped(at(2), PEER, &DropReason::UnknownPeer);
+        let kinds = |earliest| -> Vec<String> {
+            let found = notices.evidence(at(earliest));
+            found.into_iter().map(|found| found.reason).collect()
+        };
+        assert_eq!(kinds(1), ["other_active"]);
+        assert_eq!(kinds(2), [""; 0]);
+        notices.mark(at(2), "unknown_peer", PEER);
+        notices.dropped(at(9), PEER, &DropReason::UnknownPeer);
+        assert_eq!(notices.evidence(at(1)).len(), 2);
+        assert_eq!(notices.evidence(at(2)).len(), 1);
+        assert_eq!(
+            notices.evidence(at(3)).len(),
+            0,
+            "heard again, but without our addresses"
+        );
     }
 
     #[test]

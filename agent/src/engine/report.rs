@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use holdfast_vrrp::{Fault, Instant, Reason, Transition};
+use holdfast_vrrp::{Fault, Instant, Reason, State, Transition};
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
@@ -60,6 +60,11 @@ pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
         interval: words::interval(snapshot.interval),
         releasing: snapshot.releasing,
         last_transition: transition.map(|transition| transition_status(group.since, &transition)),
+        last_move: group.last_move.map(|(time, last)| transition_status(time, &last)),
+        generation: spec.generation,
+        origin: None,
+        in_file: false,
+        conflicts: conflicts(group, now),
         counters: group.counters,
         drops: group
             .drops
@@ -68,6 +73,22 @@ pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
             .collect(),
         notices: group.notices.status(now),
     }
+}
+
+/// How long evidence of another holder counts, in intervals of the group and at least.
+const EVIDENCE_INTERVALS: u32 = 3;
+const EVIDENCE_LASTS: Duration = Duration::from_secs(15);
+
+/// What says, since this node became Active and not too long ago, that somebody else has an address of the group.
+fn conflicts(group: &Group, now: Instant) -> Vec<FaultStatus> {
+    let snapshot = group.router.snapshot();
+    if snapshot.state != State::Active {
+        return Vec::new();
+    }
+    let lasts = EVIDENCE_LASTS.max(snapshot.interval * EVIDENCE_INTERVALS);
+    let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
+    let recent = Instant::from_nanos(now.as_nanos().saturating_sub(lasts));
+    group.notices.evidence(recent.max(snapshot.since))
 }
 
 /// A fault with what was found; `None` for one that another fault explains (no source address on an interface that does

@@ -30,6 +30,7 @@ pub fn agent() -> AgentStatus {
         configuration_problems: vec![
             "/etc/holdfast/web.yaml:7: spec.priority: 300 is not a priority: write 1 to 255".to_owned(),
         ],
+        api: None,
         groups: vec![active(), backup(), fault()],
     }
 }
@@ -60,6 +61,11 @@ fn active() -> GroupStatus {
             time: ago(192),
             duration: Some(SignedDuration::from_millis(361)),
         }),
+        last_move: None,
+        generation: 0,
+        origin: None,
+        in_file: false,
+        conflicts: Vec::new(),
         counters: Counters {
             advertisements_sent: 1920,
             became_active: 1,

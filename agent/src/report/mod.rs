@@ -6,6 +6,7 @@ pub mod events;
 #[cfg(test)]
 pub mod example;
 pub mod http;
+pub mod kubernetes;
 pub mod log;
 pub mod metrics;
 pub mod protocol;

@@ -4,12 +4,13 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use holdfast_api::v1alpha1::VirtualIPNodeStatus;
 use tokio::sync::oneshot;
 
 use super::log::LogControl;
 use crate::clock;
 use crate::engine::{Command, Engine};
-use crate::status::{AgentStatus, GroupStatus, Role};
+use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, Refusal, Role};
 
 /// How long the engine may take to answer before a report says that it does not.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +37,10 @@ struct Told {
     limitations: Vec<String>,
     problems: Vec<String>,
     applied: bool,
+    spec: Option<Applied>,
+    api: Option<ApiStatus>,
+    /// The status that the API server has, and when that was learned.
+    stored: Option<(VirtualIPNodeStatus, tokio::time::Instant)>,
     transitions: BTreeMap<TransitionKey, u64>,
 }
 
@@ -107,6 +112,33 @@ impl Shared {
         self.told().applied = true;
     }
 
+    /// Sets what the agent was told and has put into force, as it acknowledges it to the API server.
+    pub fn set_applied_spec(&self, spec: Applied) {
+        self.told().spec = Some(spec);
+    }
+
+    /// What was last set so.
+    pub fn applied_spec(&self) -> Option<Applied> {
+        self.told().spec.clone()
+    }
+
+    /// Sets which status of this node the API server has, as the watch has seen it last; the default for a new object.
+    pub fn set_stored_status(&self, status: VirtualIPNodeStatus) {
+        self.told().stored = Some((status, tokio::time::Instant::now()));
+    }
+
+    /// Whether something else than `written` was seen in the API server after that was written at `at`.
+    pub fn is_overwritten(&self, written: &VirtualIPNodeStatus, at: tokio::time::Instant) -> bool {
+        let told = self.told();
+        let stored = told.stored.as_ref();
+        stored.is_some_and(|(stored, seen)| *seen >= at && stored != written)
+    }
+
+    /// Changes what is known of the API server; from the first time on the agent is a client of it.
+    pub fn note_api(&self, note: impl FnOnce(&mut ApiStatus)) {
+        note(self.told().api.get_or_insert_default());
+    }
+
     /// Counts a transition.
     pub fn count_transition(&self, key: TransitionKey) {
         *self.told().transitions.entry(key).or_default() += 1;
@@ -144,19 +176,25 @@ impl Shared {
 
     /// The whole agent's status.
     pub async fn status(&self) -> Result<AgentStatus, SnapshotError> {
-        let groups = self.snapshot().await?;
+        let mut groups = self.snapshot().await?;
         let told = self.told();
+        let api = told
+            .api
+            .clone()
+            .map(|api| with_spec(api, told.spec.as_ref(), &mut groups));
         Ok(AgentStatus {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: self.role(),
             limitations: told.limitations.clone(),
             configuration_problems: told.problems.clone(),
+            api,
             groups,
         })
     }
 
-    async fn snapshot(&self) -> Result<Vec<GroupStatus>, SnapshotError> {
+    /// The groups that the engine runs. None of a standby.
+    pub async fn snapshot(&self) -> Result<Vec<GroupStatus>, SnapshotError> {
         let Some(engine) = self.engine.get() else {
             return Ok(Vec::new());
         };
@@ -176,5 +214,28 @@ impl Shared {
     fn told(&self) -> MutexGuard<'_, Told> {
         // Every write above leaves the value whole, so a poisoned lock holds nothing broken.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds what the agent was told to what is known of the API server, and to the groups from where each came.
+fn with_spec(api: ApiStatus, spec: Option<&Applied>, groups: &mut [GroupStatus]) -> ApiStatus {
+    let Some(spec) = spec else { return api };
+    for group in groups {
+        let told = spec.groups.get(&group.name);
+        group.origin = told.map(|told| told.source);
+        group.in_file = told.is_some_and(|told| told.in_file);
+    }
+    let refusals = spec.groups.iter().filter_map(|(group, told)| {
+        let message = told.refused.clone()?;
+        Some(Refusal {
+            group: group.clone(),
+            message,
+        })
+    });
+    ApiStatus {
+        observed_generation: spec.observed_generation,
+        problems: spec.problems.clone(),
+        refusals: refusals.collect(),
+        ..api
     }
 }

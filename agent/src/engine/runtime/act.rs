@@ -4,7 +4,10 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use holdfast_vrrp::wire::vrrp;
-use holdfast_vrrp::{Action, Announce, Input, Instant, Notice, State, Transition, Transport, VirtualAddress};
+use holdfast_vrrp::{
+    Action, Announce, DropReason, Input, Instant, Notice, Received, State, Transition, Transport, Version,
+    VirtualAddress,
+};
 
 use super::Runtime;
 use crate::clock;
@@ -26,16 +29,24 @@ impl Runtime {
         };
         // Who was Active is asked before, because becoming Active forgets it.
         let peer = group.router.snapshot().active_peer.or(source);
-        let packet = matches!(input, Input::Advertisement(_));
+        let packet = match &input {
+            Input::Advertisement(packet) => Some(*packet),
+            _ => None,
+        };
         let mut actions = core::mem::take(&mut self.actions);
         let resigned = resignation(&input);
         group.router.handle(now, input, &mut actions);
-        let mut believed = packet;
+        let mut believed = packet.is_some();
         for action in actions.drain(..) {
-            if let Action::Dropped(_) = action {
-                believed = false;
-            }
+            let dropped = match action {
+                Action::Dropped(reason) => Some(reason),
+                _ => None,
+            };
+            believed &= dropped.is_none();
             self.perform(slot, now, action, peer, source);
+            if let (Some(reason), Some(packet)) = (dropped, &packet) {
+                self.weigh(slot, now, reason, packet);
+            }
         }
         self.actions = actions;
         let Some(group) = self.groups[slot].as_mut() else {
@@ -87,6 +98,22 @@ impl Runtime {
                 }
             }
             Action::Notice(notice) => self.notice(slot, now, notice, source),
+        }
+    }
+
+    /// A packet that was not believed may be evidence all the same: of a router that has this group's addresses but another
+    /// password, version or list of peers.
+    fn weigh(&mut self, slot: usize, now: Instant, reason: DropReason, packet: &Received<'_>) {
+        let elsewhere = matches!(
+            reason,
+            DropReason::OwnAddress | DropReason::Ttl { .. } | DropReason::NotParticipating
+        );
+        let Some(group) = self.groups[slot].as_mut().filter(|_| !elsewhere) else {
+            return;
+        };
+        let holds_ours = |address| group.spec.addresses.iter().any(|own| own.address == address);
+        if holder_of(packet, holds_ours).is_some() {
+            group.notices.mark(now, reason.label(), packet.source);
         }
     }
 
@@ -259,6 +286,9 @@ impl Runtime {
         if transition.to == State::Active {
             group.counters.became_active += 1;
         }
+        if [transition.from, transition.to].contains(&State::Active) {
+            group.last_move = Some((group.since, *transition));
+        }
         if transition.from == State::Active {
             // It may still serve until its successor does, but has nothing to announce any more: the last word in the
             // neighbors' caches is to be the successor's.
@@ -371,4 +401,14 @@ impl Runtime {
 /// Whether an input is an advertisement with priority 0, for counting; whether to believe it is the router's to say.
 fn resignation(input: &Input<'_>) -> bool {
     matches!(input, Input::Advertisement(packet) if packet.payload.get(2) == Some(&0))
+}
+
+/// The first address among those that `wanted` names of which a packet says, whatever its version and proof of membership,
+/// that its sender has it. One that leaves has none.
+pub(super) fn holder_of(packet: &Received<'_>, wanted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let parsed = [Version::V3, Version::V2]
+        .into_iter()
+        .find_map(|version| vrrp::parse(packet.payload, version, packet.source, packet.destination).ok())?;
+    let mut addresses = parsed.addresses;
+    addresses.find(|address| parsed.priority != 0 && wanted(*address))
 }

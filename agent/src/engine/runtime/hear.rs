@@ -62,6 +62,7 @@ impl Runtime {
         let parsed = [Version::V3, Version::V2]
             .into_iter()
             .find_map(|version| vrrp::parse(packet.payload, version, source, destination).ok());
+        let holds = parsed.as_ref().is_some_and(|parsed| parsed.priority != 0);
         let ours = parsed.and_then(|parsed| {
             let mut addresses = parsed.addresses;
             addresses.find_map(|address| Some((address, *self.vips.get(&address)?)))
@@ -86,6 +87,9 @@ impl Runtime {
                  virtualRouterID, or one of them another address"
             )
         });
+        if holds {
+            group.notices.mark(now, "virtual_router_id_mismatch", source);
+        }
         if let Some(message) = said {
             self.say(slot, "virtual_router_id_mismatch", message);
         }
