@@ -4,6 +4,7 @@
 pub mod api_server;
 pub mod cli;
 pub mod clock;
+mod durable;
 pub mod engine;
 pub mod lock;
 pub mod netlink;

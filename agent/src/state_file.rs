@@ -3,15 +3,15 @@
 //! The file lives in the run directory and counts for one boot only. A lost, torn or foreign one costs a resumption
 //! and nothing else, so no problem here is ever fatal.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use holdfast_vrrp::{Instant, Reason, State};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::durable;
 use crate::engine::{Event, Predecessor, Takeover};
 
 /// The file's name in the run directory.
@@ -63,21 +63,7 @@ pub fn read(path: &Path, boot_id: &str) -> Predecessor {
 
 /// Writes the file so that a reader, and the next boot, sees the old one or the new one.
 pub fn write(path: &Path, state: &Predecessor) -> io::Result<()> {
-    let bytes = serde_json::to_vec(state)?;
-    let temporary = path.with_extension("json.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    durable::write(path, &serde_json::to_vec(state)?)
 }
 
 /// Which groups are Active, kept up to date from the engine's events.

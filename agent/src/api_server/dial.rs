@@ -119,7 +119,9 @@ mod tests {
 
     async fn dial(dialer: &mut Dialer, server: &str) -> Result<(), String> {
         let outcome = dialer.call(server.parse().unwrap()).await;
-        outcome.map(drop).map_err(|error| error.to_string())
+        outcome
+            .map(drop)
+            .map_err(|error| format!("{:#}", anyhow::Error::from_boxed(error)))
     }
 
     #[tokio::test]

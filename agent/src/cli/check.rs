@@ -7,7 +7,7 @@ use holdfast_api::render::NodeFacts;
 
 use super::{CheckArgs, complain, say};
 use crate::report::words;
-use crate::source::{Offer, Refusal, Source};
+use crate::source::{Files, Offer, Refusal};
 
 /// The name under which a configuration is checked if none is given; no node is called so.
 const NO_NODE: &str = "";
@@ -19,7 +19,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         name: node.to_owned(),
         labels: args.labels.to_map(),
     };
-    match Source::new(&args.config, facts).load() {
+    match Files::new(&args.config, facts).load() {
         Ok(offer) => {
             say(&accepted(&offer, args.node.as_deref()));
             ExitCode::SUCCESS

@@ -15,7 +15,7 @@ use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
 use crate::lock::{self, Attempt};
 use crate::report::{Shared, http, log};
-use crate::source::{Offer, Source};
+use crate::source::{Files as Source, Offer};
 use crate::sys;
 use rundir::RunDir;
 use signals::Signals;

@@ -32,9 +32,9 @@ impl Place {
         fs::remove_file(self.folder.path().join(name)).unwrap();
     }
 
-    fn source(&self) -> Source {
+    fn source(&self) -> Files {
         let labels = BTreeMap::from([("role".to_owned(), "web".to_owned())]);
-        Source::new(
+        Files::new(
             self.folder.path(),
             NodeFacts {
                 name: "cp-1".to_owned(),
@@ -95,7 +95,7 @@ fn absence_is_a_refusal_and_never_an_empty_offer() {
     );
     place.write("a.yaml", "");
     assert!(place.source().load().is_err());
-    let missing = Source::new(&place.folder.path().join("gone"), NodeFacts::default()).load();
+    let missing = Files::new(&place.folder.path().join("gone"), NodeFacts::default()).load();
     assert!(missing.unwrap_err().problems[0].contains("does not exist"));
 }
 
@@ -175,7 +175,7 @@ async fn a_change_is_noticed_under_a_path_that_is_relative() {
     let relative = place.path().strip_prefix(&here).unwrap();
     fs::write(relative.join("a.yaml"), group("a", 1, "")).unwrap();
     for path in [relative.to_owned(), relative.join("a.yaml")] {
-        let mut source = Source::new(&path, NodeFacts::default());
+        let mut source = Files::new(&path, NodeFacts::default());
         source.watch().unwrap();
         fs::write(relative.join("a.yaml"), group("a", 2, "")).unwrap();
         assert!(

@@ -1,0 +1,72 @@
+//! Replaces a file so that every reader, and the next boot, sees the old one or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Writes `bytes` to `path`, readable by its owner alone, and returns when they are on disk.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    // What a killed agent left, and whatever else goes by that name: its mode and its target are not ours.
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Makes sure that a folder exists, open to its owner alone if it is new.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_writer_left_does_not_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.json");
+        let leftover = folder.path().join("node.json.new");
+        write(&path, b"first").unwrap();
+        fs::write(&leftover, "half of the sec").unwrap();
+        fs::set_permissions(&leftover, fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            b"first",
+            "a reader still sees the old one"
+        );
+        write(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn a_link_in_its_way_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("node.json"), folder.path().join("victim"));
+        fs::write(&victim, "untouched").unwrap();
+        symlink(&victim, folder.path().join("node.json.new")).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+}
