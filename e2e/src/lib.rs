@@ -1,7 +1,9 @@
 //! What the whole-system tests share: the agent's file as a builder, the formulas of the RFCs, pairs of routers, FRR,
-//! and captures judged by tshark. The tests are in `tests/`, one theme a file.
+//! captures judged by tshark, and clusters with a real API server. The tests are in `tests/`, one theme a file.
 
 pub mod capture;
+pub mod chart;
+pub mod cluster;
 pub mod formula;
 pub mod frr;
 pub mod group;

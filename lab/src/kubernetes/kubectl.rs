@@ -57,16 +57,14 @@ impl ControlPlane {
         })
     }
 
-    /// What becomes of `kubectl apply` of a manifest by whom the kubeconfig says.
+    /// What becomes of `kubectl apply` of a manifest, with more arguments, by whom the kubeconfig says.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no kubectl.
-    pub fn apply_as(&self, kubeconfig: &Path, yaml: &str) -> Result<Output> {
+    pub fn apply_as(&self, kubeconfig: &Path, yaml: &str, more: &[&str]) -> Result<Output> {
+        let usual = ["apply", "--server-side", "--field-manager=test", "-f"];
         self.with_manifest(yaml, |file| {
-            self.kubectl_as(
-                kubeconfig,
-                &["apply", "--server-side", "--field-manager=test", "-f", file],
-            )
+            self.kubectl_as(kubeconfig, &[&usual[..], &[file], more].concat())
         })
     }
 

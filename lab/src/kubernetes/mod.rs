@@ -130,6 +130,11 @@ impl ControlPlane {
         };
         control_plane.admin = control_plane.kubeconfig_for_user("admin", Some(MASTERS))?;
         control_plane.start_api_server()?;
+        // The API server makes these by itself, some time after it has called itself ready for the first time.
+        let own = ["get", "namespaces", "default", "kube-system", "kube-public"];
+        wait_until("the API server has made its namespaces", PATIENCE, || {
+            Ok(control_plane.kubectl(&own).is_ok())
+        })?;
         Ok(control_plane)
     }
 
