@@ -21,6 +21,11 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* Labels of the user's and the chart's; the chart's win. Takes (list user's chart's-as-text). */}}
+{{- define "holdfast.withLabels" -}}
+{{ toYaml (mergeOverwrite (deepCopy (index . 0)) (fromYaml (index . 1))) }}
+{{- end }}
+
 {{/* The reference of one component's image. Takes (list . component's image). */}}
 {{- define "holdfast.image" -}}
 {{- $common := (index . 0).Values.image -}}
