@@ -1,4 +1,7 @@
-//! The two CustomResourceDefinitions, as the API server takes them.
+//! The two CustomResourceDefinitions, as the API server takes them: the types' schemas, with what kube leaves out or says
+//! otherwise, and with the rules that the API server checks by itself.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -6,20 +9,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::Value;
 
+use crate::duration::GatewayDuration;
+use crate::rules::cel::Cel;
+use crate::rules::{Server, TABLE};
 use crate::v1alpha1::{VirtualIPGroup, VirtualIPNode};
 
 /// The definitions of `VirtualIPGroup` and `VirtualIPNode`.
 pub fn crds() -> [CustomResourceDefinition; 2] {
-    [VirtualIPGroup::crd(), VirtualIPNode::crd()].map(|mut crd| {
-        for version in &mut crd.spec.versions {
-            let schema = version
-                .schema
-                .as_mut()
-                .and_then(|schema| schema.open_api_v3_schema.as_mut());
-            schema.into_iter().for_each(unwrap_lines);
-        }
-        crd
-    })
+    let [mut group, mut node] = [VirtualIPGroup::crd(), VirtualIPNode::crd()];
+    for schema in [&mut group, &mut node].into_iter().filter_map(schema_mut) {
+        everywhere(schema, &mut mend);
+    }
+    schema_mut(&mut group).into_iter().for_each(add_rules);
+    [group, node]
 }
 
 /// The schema of a definition's objects, as JSON; `Value::Null` if it has none.
@@ -34,24 +36,98 @@ pub fn schema(crd: &CustomResourceDefinition) -> Value {
         .unwrap_or_default()
 }
 
-/// Descriptions come from comments in the source, whose line breaks mean nothing.
-fn unwrap_lines(schema: &mut JSONSchemaProps) {
+fn schema_mut(crd: &mut CustomResourceDefinition) -> Option<&mut JSONSchemaProps> {
+    let version = crd.spec.versions.first_mut()?;
+    version.schema.as_mut()?.open_api_v3_schema.as_mut()
+}
+
+/// Calls `change` with `schema` and every schema below it.
+fn everywhere(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaProps)) {
+    change(schema);
+    for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
+        everywhere(property, change);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        everywhere(items, change);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        everywhere(values, change);
+    }
+}
+
+/// What is true of every schema, wherever it stands.
+fn mend(schema: &mut JSONSchemaProps) {
+    // Descriptions come from comments in the source, whose line breaks mean nothing.
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }
-    for property in schema
-        .properties
-        .iter_mut()
-        .flat_map(|properties| properties.values_mut())
-    {
-        unwrap_lines(property);
+    // A field written as null is one that is not written: the API server drops it, as files do.
+    schema.nullable = None;
+    if schema.pattern.as_deref() == Some(GatewayDuration::PATTERN) {
+        let validation = DURATION.validation(GatewayDuration::SENTENCE);
+        schema.x_kubernetes_validations = Some(vec![validation]);
     }
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        unwrap_lines(items);
+    let properties = schema.properties.as_mut();
+    if let Some(expressions) = properties.and_then(|properties| properties.get_mut("matchExpressions")) {
+        bound_selector(expressions);
     }
-    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        unwrap_lines(values);
+}
+
+/// The pattern alone would be answered with itself.
+const DURATION: Cel = Cel::new(
+    &[],
+    "self.matches('$duration') && duration(self) < duration('100000h')",
+)
+.value("self");
+
+/// Kubernetes gives label selectors no bounds, and an expression over what has none may cost too much. These are those
+/// of labels.
+fn bound_selector(expressions: &mut JSONSchemaProps) {
+    expressions.max_items = Some(32);
+    everywhere(expressions, &mut |schema| {
+        let properties = schema.properties.iter_mut().flat_map(BTreeMap::iter_mut);
+        for (name, property) in properties {
+            match (name.as_str(), &mut property.items) {
+                ("values", Some(JSONSchemaPropsOrArray::Schema(value))) => {
+                    property.max_items = Some(64);
+                    value.max_length = Some(63);
+                }
+                ("key", _) => property.max_length = Some(317),
+                _ => property.max_length = Some(63),
+            }
+        }
+    });
+}
+
+/// Hangs each rule that the API server checks into the schema of groups.
+fn add_rules(group: &mut JSONSchemaProps) {
+    for rule in TABLE {
+        let Server::Checks(cel) = rule.server else {
+            continue;
+        };
+        for place in cel.at {
+            if let Some(schema) = find(group, place) {
+                let validations = schema.x_kubernetes_validations.get_or_insert_default();
+                validations.push(cel.validation(rule.sentence));
+            }
+        }
     }
+}
+
+/// What stands at `place`, such as `spec.addresses[].label`.
+fn find<'a>(schema: &'a mut JSONSchemaProps, place: &str) -> Option<&'a mut JSONSchemaProps> {
+    let parts = place.split('.').filter(|part| !part.is_empty());
+    parts.into_iter().try_fold(schema, |schema, part| {
+        let name = part.trim_end_matches("[]");
+        let property = schema.properties.as_mut()?.get_mut(name)?;
+        if name == part {
+            return Some(property);
+        }
+        match &mut property.items {
+            Some(JSONSchemaPropsOrArray::Schema(items)) => Some(items),
+            _ => None,
+        }
+    })
 }
 
 #[cfg(test)]

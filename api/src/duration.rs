@@ -15,14 +15,14 @@ pub struct GatewayDuration(Duration);
 
 /// Why a text is not a duration.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error(
-    "`{0}` is not a duration: write 1 to 4 numbers of at most 5 digits, each with h, m, s or ms, such as 1s or 1m30s"
-)]
+#[error("{}", GatewayDuration::SENTENCE.replace("{value}", .0))]
 pub struct DurationError(String);
 
 impl GatewayDuration {
     /// What GEP-2257 accepts, as a regular expression; stands in the schema and so marks durations there.
     pub const PATTERN: &'static str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
+    /// What is said about a text that is none; `{value}` stands for the text.
+    pub const SENTENCE: &'static str = "`{value}` is not a duration: write 1 to 4 numbers of at most 5 digits, each with h, m, s or ms, such as 1s or 1m30s";
     /// No time at all: what switches an optional timer off.
     pub const ZERO: Self = Self(Duration::ZERO);
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::crd::{crds, schema};
 use crate::duration::GatewayDuration;
-use crate::rules::{Check, Scope, Severity, TABLE};
+use crate::rules::{Check, Scope, Server, Severity, TABLE};
 use crate::v1alpha1::API_VERSION;
 use crate::yaml;
 
@@ -123,12 +123,14 @@ fn rules() -> String {
         "What has to be true of a `VirtualIPGroup` beyond the types and bounds of its fields. `holdfast-agent check` and a\n\
          node that reads files say these sentences with file, line and column; `…` stands for the value in question.\n\
          Rules marked *file* hold for groups from files only, where nobody fills in what is missing. What breaks a rule is\n\
-         refused, except by rules marked *warning*.\n\n",
+         refused, except by rules marked *warning*. In a cluster the API server says the sentences of rules marked *API\n\
+         server* before it stores a group; the operator says the others in the group's status.\n\n",
     );
     page.push_str("| Rule | Field | Sentence | |\n|---|---|---|---|\n");
     for rule in TABLE {
         let mut marks = Vec::new();
         marks.extend((rule.scope == Scope::Files).then_some("file"));
+        marks.extend(matches!(rule.server, Server::Checks(_)).then_some("API server"));
         marks.extend((rule.severity == Severity::Warn).then_some("warning"));
         marks.extend(
             matches!(rule.check, Check::Pair(_) | Check::Against(_)).then_some("two groups on one node"),

@@ -4,44 +4,58 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Finding, election_family, networks};
+use super::cel::Cel;
+use super::{Finding, election_family, is_mapped, networks};
 use crate::v1alpha1::{Family, NodeGroup, VirtualIPGroup};
 
 /// What the kernel takes as the name of an interface or a label, without the closing zero (IFNAMSIZ).
 const NAME_BYTES: usize = 15;
+/// Where virtual addresses stand in the schema.
+const ADDRESS: &[&str] = &["spec.addresses[].address"];
+
+pub(super) const READABLE: Cel = Cel::new(ADDRESS, "isCIDR(self) || $mapped").value("self");
 
 pub(super) fn readable(group: &VirtualIPGroup) -> Vec<Finding> {
     let addresses = group.spec.addresses.iter().enumerate();
-    let unreadable = addresses.filter(|(_, address)| address.address.parse::<IpNet>().is_err());
-    unreadable
-        .map(|(index, address)| Finding::at(place(index)).value(&address.address))
+    addresses
+        .filter(|(_, address)| !is_readable(&address.address))
+        .map(|(index, _)| about(group, index))
         .collect()
 }
+
+pub(super) const NOT_MULTICAST: Cel =
+    Cel::new(ADDRESS, "!isCIDR(self) || !$multicast($address)").value("self");
 
 pub(super) fn not_multicast(group: &VirtualIPGroup) -> Vec<Finding> {
     those(group, |network| network.addr().is_multicast())
 }
 
+pub(super) const NOT_LOOPBACK: Cel =
+    Cel::new(ADDRESS, "!isCIDR(self) || !$address.isLoopback()").value("self");
+
 pub(super) fn not_loopback(group: &VirtualIPGroup) -> Vec<Finding> {
     those(group, |network| network.addr().is_loopback())
 }
 
+pub(super) const NOT_UNSPECIFIED: Cel = Cel::new(ADDRESS, "!isCIDR(self) || !$unspecified").value("self");
+
 pub(super) fn not_unspecified(group: &VirtualIPGroup) -> Vec<Finding> {
-    those(group, |network| match network.addr() {
-        IpAddr::V4(address) => address.octets()[0] == 0,
-        IpAddr::V6(address) => address.is_unspecified(),
-    })
+    those(group, |network| is_unspecified(network.addr()))
 }
 
+pub(super) const NOT_MAPPED: Cel = Cel::new(ADDRESS, "!$mapped").value("self");
+
 pub(super) fn not_mapped(group: &VirtualIPGroup) -> Vec<Finding> {
-    let mapped = networks(&group.spec).filter_map(|(index, network)| match network.addr() {
-        IpAddr::V6(address) => Some((index, network, address.to_ipv4_mapped()?)),
-        IpAddr::V4(_) => None,
-    });
-    mapped
-        .map(|(index, network, v4)| Finding::at(place(index)).value(network.addr()).other(v4))
-        .collect()
+    those(group, |network| is_mapped(network.addr()))
 }
+
+/// Host prefixes and those of two addresses have no address of the network.
+pub(super) const NOT_NETWORK: Cel = Cel::new(
+    ADDRESS,
+    "!isCIDR(self) || cidr(self).prefixLength() + 1 >= ($address.family() == 4 ? 32 : 128) || $refused \
+     || !(cidr(self) == cidr(self).masked())",
+)
+.value("self");
 
 pub(super) fn not_network(group: &VirtualIPGroup) -> Vec<Finding> {
     // In IPv6 this is the subnet-router anycast address (RFC 4291 §2.6.1).
@@ -49,6 +63,16 @@ pub(super) fn not_network(group: &VirtualIPGroup) -> Vec<Finding> {
         has_network_address(network) && network.addr() == network.network() && !is_refused_anyway(network)
     })
 }
+
+/// Bit by bit: in each byte, what the prefix leaves to the host is all ones.
+pub(super) const NOT_BROADCAST: Cel = Cel::new(
+    ADDRESS,
+    "!isCIDR(self) || $address.family() != 4 || string($address) != '255.255.255.255' \
+     && (cidr(self).prefixLength() > 30 || $refused || ![0, 1, 2, 3].all(i, \
+     (int(self.substring(0, self.indexOf('/')).split('.')[i]) + 1) % [1, 2, 4, 8, 16, 32, 64, 128, 256]\
+     [[[8 * i + 8 - cidr(self).prefixLength(), 0].max(), 8].min()] == 0))",
+)
+.value("self");
 
 pub(super) fn not_broadcast(group: &VirtualIPGroup) -> Vec<Finding> {
     those(group, |network| match network {
@@ -62,20 +86,29 @@ pub(super) fn not_broadcast(group: &VirtualIPGroup) -> Vec<Finding> {
     })
 }
 
+pub(super) const ONCE: Cel = Cel::new(
+    &["spec.addresses"],
+    "!self.exists(i, a, isCIDR(a.address) && self.exists(j, b, j < i && isCIDR(b.address) \
+     && cidr(b.address).ip() == cidr(a.address).ip()))",
+)
+.index(
+    "self.transformList(i, a, isCIDR(a.address) && self.exists(j, b, j < i && isCIDR(b.address) \
+     && cidr(b.address).ip() == cidr(a.address).ip()), i)[0]",
+)
+.value("self[$index].address");
+
 pub(super) fn once(group: &VirtualIPGroup) -> Vec<Finding> {
     let all: Vec<_> = networks(&group.spec).collect();
     let repeated = all.iter().enumerate().filter_map(|(nth, (index, network))| {
-        let (first, _) = all[..nth]
-            .iter()
-            .find(|(_, earlier)| earlier.addr() == network.addr())?;
-        Some(
-            Finding::at(place(*index))
-                .value(network.addr())
-                .other(place(*first)),
-        )
+        let mut earlier = all[..nth].iter();
+        earlier
+            .any(|(_, earlier)| earlier.addr() == network.addr())
+            .then(|| about(group, *index))
     });
     repeated.collect()
 }
+
+pub(super) const LABEL: Cel = Cel::new(&["spec.addresses[].label"], "bytes(self).size() <= 15").value("self");
 
 pub(super) fn label(group: &VirtualIPGroup) -> Vec<Finding> {
     let labels = group
@@ -86,20 +119,36 @@ pub(super) fn label(group: &VirtualIPGroup) -> Vec<Finding> {
         .filter_map(|(index, a)| Some((index, a.label.as_ref()?)));
     labels
         .filter(|(_, label)| is_within_schema(label) && label.len() > NAME_BYTES)
-        .map(|(index, label)| {
-            Finding::at(format!("spec.addresses[{index}].label"))
-                .value(label)
-                .other(label.len())
-        })
+        .map(|(index, label)| Finding::at(format!("spec.addresses[{index}].label")).value(label))
         .collect()
 }
+
+pub(super) const LABEL_FAMILY: Cel = Cel::new(
+    &["spec.addresses[]"],
+    "!has(self.label) || !isCIDR(self.address) || cidr(self.address).ip().family() == 4",
+)
+.field(".label")
+.value("self.address");
 
 pub(super) fn label_family(group: &VirtualIPGroup) -> Vec<Finding> {
     networks(&group.spec)
         .filter(|(index, network)| group.spec.addresses[*index].label.is_some() && network.addr().is_ipv6())
-        .map(|(index, network)| Finding::at(format!("spec.addresses[{index}].label")).value(network.addr()))
+        .map(|(index, _)| Finding {
+            path: format!("spec.addresses[{index}].label"),
+            ..about(group, index)
+        })
         .collect()
 }
+
+pub(super) const INTERFACE: Cel = Cel::new(
+    &[
+        "spec.interface",
+        "spec.addresses[].interface",
+        "spec.nodeOverrides[].interface",
+    ],
+    r"bytes(self).size() <= 15 && self != '.' && self != '..' && !self.matches('[/:\\s\\pZ\\p{Cc}]')",
+)
+.value("self");
 
 pub(super) fn interface(group: &VirtualIPGroup) -> Vec<Finding> {
     let spec = &group.spec;
@@ -129,6 +178,14 @@ pub(super) fn interface(group: &VirtualIPGroup) -> Vec<Finding> {
         .collect()
 }
 
+/// What is wrong on every node. Where overrides name an interface, what the other nodes are told is the operator's to judge.
+pub(super) const INTERFACE_OF_LINK_LOCAL: Cel = Cel::new(
+    &["spec"],
+    "has(self.interface) || has(self.nodeOverrides) && self.nodeOverrides.exists(o, has(o.interface)) \
+     || !$link_local || $routable",
+)
+.field(".interface");
+
 pub(super) fn interface_of_link_local(group: &NodeGroup) -> Vec<Finding> {
     let addresses = group
         .addresses
@@ -142,6 +199,9 @@ pub(super) fn interface_of_link_local(group: &NodeGroup) -> Vec<Finding> {
         Vec::new()
     }
 }
+
+pub(super) const LINK_LOCAL: Cel =
+    Cel::new(&["spec"], "!$ipv6 || $link_local || !$routable").field(".addresses");
 
 /// Where the link-local address stands does not matter here: the advertisement puts it first.
 pub(super) fn link_local(group: &VirtualIPGroup) -> Vec<Finding> {
@@ -165,16 +225,20 @@ pub(super) fn link_local(group: &VirtualIPGroup) -> Vec<Finding> {
 fn those(group: &VirtualIPGroup, wrong: impl Fn(IpNet) -> bool) -> Vec<Finding> {
     networks(&group.spec)
         .filter(|(_, network)| wrong(*network))
-        .map(|(index, network)| {
-            Finding::at(place(index))
-                .value(network.addr())
-                .other(network.trunc())
-        })
+        .map(|(index, _)| about(group, index))
         .collect()
 }
 
-fn place(index: usize) -> String {
-    format!("spec.addresses[{index}].address")
+fn about(group: &VirtualIPGroup, index: usize) -> Finding {
+    Finding::at(format!("spec.addresses[{index}].address")).value(&group.spec.addresses[index].address)
+}
+
+/// Stricter than the library, which takes `010.0.0.1` for ten where others take it for eight.
+fn is_readable(written: &str) -> bool {
+    let (Ok(network), Some((address, length))) = (written.parse::<IpNet>(), written.split_once('/')) else {
+        return false;
+    };
+    address.parse::<IpAddr>().is_ok() && length == network.prefix_len().to_string()
 }
 
 /// Point-to-point prefixes (RFC 3021, RFC 6164) and host prefixes have no address that stands for the network.
@@ -184,7 +248,14 @@ fn has_network_address(network: IpNet) -> bool {
 
 fn is_refused_anyway(network: IpNet) -> bool {
     let address = network.addr();
-    address.is_unspecified() || address.is_multicast() || address.is_loopback()
+    is_unspecified(address) || address.is_multicast() || address.is_loopback()
+}
+
+fn is_unspecified(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.octets()[0] == 0,
+        IpAddr::V6(address) => address.is_unspecified(),
+    }
 }
 
 /// The schema counts characters, and has already refused what is too long even so.

@@ -4,12 +4,24 @@ use core::net::IpAddr;
 
 use holdfast_vrrp::{Interval, Version};
 
+use super::cel::Cel;
 use super::{Finding, election_family, networks};
 use crate::v1alpha1::{AuthenticationType, Family, Mode, PreemptionType, VirtualIPGroup};
 
 const VERSION_2: i32 = 2;
 const VERSION_3: i32 = 3;
 const OWNER: i32 = 255;
+
+/// Places in the schema.
+const ADVERTISEMENT: &[&str] = &["spec.advertisement"];
+const PREEMPTION: &[&str] = &["spec.preemption"];
+const AUTHENTICATION: &[&str] = &["spec.authentication"];
+
+pub(super) const NAME: Cel = Cel::new(
+    &[""],
+    "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+)
+.value("self.metadata.name");
 
 pub(super) fn name(group: &VirtualIPGroup) -> Vec<Finding> {
     let name = group.metadata.name.as_deref().unwrap_or_default();
@@ -28,6 +40,9 @@ pub(super) fn virtual_router_id(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const VERSION_FAMILY: Cel =
+    Cel::new(&["spec"], "self.advertisement.version != 2 || !$ipv6").field(".advertisement.version");
+
 pub(super) fn version_family(group: &VirtualIPGroup) -> Vec<Finding> {
     let ipv6 = election_family(&group.spec) == Some(Family::IPv6);
     when(
@@ -36,9 +51,23 @@ pub(super) fn version_family(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const INTERVAL_V3: Cel = Cel::new(
+    ADVERTISEMENT,
+    "self.version != 3 || !$readable || $multiple(10) && duration(self.interval) >= duration('10ms') \
+     && duration(self.interval) <= duration('40950ms')",
+)
+.field(".interval");
+
 pub(super) fn interval_v3(group: &VirtualIPGroup) -> Vec<Finding> {
     interval(group, VERSION_3, Version::V3)
 }
+
+pub(super) const INTERVAL_V2: Cel = Cel::new(
+    ADVERTISEMENT,
+    "self.version != 2 || !$readable || $multiple(1000) && duration(self.interval) >= duration('1s') \
+     && duration(self.interval) <= duration('255s')",
+)
+.field(".interval");
 
 pub(super) fn interval_v2(group: &VirtualIPGroup) -> Vec<Finding> {
     interval(group, VERSION_2, Version::V2)
@@ -48,11 +77,15 @@ fn interval(group: &VirtualIPGroup, number: i32, version: Version) -> Vec<Findin
     let advertisement = &group.spec.advertisement;
     let wrong =
         advertisement.version == number && Interval::new(version, advertisement.interval.get()).is_err();
-    when(
-        wrong,
-        Finding::at("spec.advertisement.interval").value(advertisement.interval),
-    )
+    when(wrong, Finding::at("spec.advertisement.interval"))
 }
+
+pub(super) const FAMILY: Cel = Cel::new(
+    &["spec"],
+    "!has(self.advertisement.family) || self.addresses.exists(a, $elected)",
+)
+.field(".advertisement.family")
+.value("self.advertisement.family");
 
 pub(super) fn family(group: &VirtualIPGroup) -> Vec<Finding> {
     let Some(family) = group.spec.advertisement.family else {
@@ -61,6 +94,15 @@ pub(super) fn family(group: &VirtualIPGroup) -> Vec<Finding> {
     let none = !networks(&group.spec).any(|(_, network)| Family::of(network.addr()) == family);
     when(none, Finding::at("spec.advertisement.family").value(family))
 }
+
+pub(super) const MULTICAST_GROUP: Cel = Cel::new(
+    &["spec"],
+    "!has(self.advertisement.multicastGroup) || !$ipv4 && !$ipv6 || isIP(self.advertisement.multicastGroup) \
+     && cidr($ipv4 ? '224.0.0.0/4' : 'ff00::/8').containsIP(self.advertisement.multicastGroup)",
+)
+.field(".advertisement.multicastGroup")
+.value("self.advertisement.multicastGroup")
+.other("$family");
 
 pub(super) fn multicast_group(group: &VirtualIPGroup) -> Vec<Finding> {
     let (Some(written), Some(family)) = (
@@ -79,17 +121,31 @@ pub(super) fn multicast_group(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const MULTICAST_GROUP_MODE: Cel = Cel::new(
+    ADVERTISEMENT,
+    "self.mode != 'Unicast' || !has(self.multicastGroup)",
+)
+.field(".multicastGroup");
+
 pub(super) fn multicast_group_mode(group: &VirtualIPGroup) -> Vec<Finding> {
     let advertisement = &group.spec.advertisement;
     let unused = advertisement.mode == Mode::Unicast && advertisement.multicast_group.is_some();
     when(unused, Finding::at("spec.advertisement.multicastGroup"))
 }
 
+pub(super) const PREEMPTION_DELAY: Cel =
+    Cel::new(PREEMPTION, "self.type != 'Delayed' || has(self.delay)").field(".delay");
+
 pub(super) fn preemption_delay(group: &VirtualIPGroup) -> Vec<Finding> {
     let preemption = &group.spec.preemption;
     let missing = preemption.type_ == PreemptionType::Delayed && preemption.delay.is_none();
     when(missing, Finding::at("spec.preemption.delay"))
 }
+
+pub(super) const PREEMPTION_NO_DELAY: Cel =
+    Cel::new(PREEMPTION, "self.type == 'Delayed' || !has(self.delay)")
+        .field(".delay")
+        .value("self.type");
 
 pub(super) fn preemption_no_delay(group: &VirtualIPGroup) -> Vec<Finding> {
     let preemption = &group.spec.preemption;
@@ -114,6 +170,10 @@ pub(super) fn owner_preempts(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const AUTHENTICATION_BUILT: Cel = Cel::new(AUTHENTICATION, "!(self.type in ['AH', 'HMAC'])")
+    .field(".type")
+    .value("self.type");
+
 pub(super) fn authentication_built(group: &VirtualIPGroup) -> Vec<Finding> {
     let kind = group.spec.authentication.type_;
     let missing = matches!(kind, AuthenticationType::AH | AuthenticationType::HMAC);
@@ -123,10 +183,21 @@ pub(super) fn authentication_built(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const PASSWORD_VERSION: Cel = Cel::new(
+    &["spec"],
+    "self.authentication.type != 'Password' || self.advertisement.version != 3",
+)
+.field(".authentication.type");
+
 pub(super) fn password_version(group: &VirtualIPGroup) -> Vec<Finding> {
     let v3 = group.spec.advertisement.version == VERSION_3;
     when(has_password(group) && v3, Finding::at("spec.authentication.type"))
 }
+
+pub(super) const PASSWORD_SOURCE: Cel = Cel::new(
+    AUTHENTICATION,
+    "self.type != 'Password' || has(self.file) != has(self.secretRef)",
+);
 
 pub(super) fn password_source(group: &VirtualIPGroup) -> Vec<Finding> {
     let authentication = &group.spec.authentication;
@@ -143,6 +214,9 @@ pub(super) fn password_file(group: &VirtualIPGroup) -> Vec<Finding> {
     )
 }
 
+pub(super) const PASSWORD_PATH: Cel =
+    Cel::new(&["spec.authentication.file"], "self.startsWith('/')").value("self");
+
 pub(super) fn password_path(group: &VirtualIPGroup) -> Vec<Finding> {
     let file = group.spec.authentication.file.as_ref();
     let relative = file.filter(|file| !file.starts_with('/'));
@@ -151,6 +225,12 @@ pub(super) fn password_path(group: &VirtualIPGroup) -> Vec<Finding> {
         .into_iter()
         .collect()
 }
+
+pub(super) const PASSWORD_UNUSED: Cel = Cel::new(
+    AUTHENTICATION,
+    "self.type != 'None' || !has(self.file) && !has(self.secretRef)",
+)
+.value("(!has(self.secretRef) ? '`file`' : has(self.file) ? '`file` and `secretRef`' : '`secretRef`')");
 
 pub(super) fn password_unused(group: &VirtualIPGroup) -> Vec<Finding> {
     let authentication = &group.spec.authentication;
@@ -163,6 +243,8 @@ pub(super) fn password_unused(group: &VirtualIPGroup) -> Vec<Finding> {
     };
     vec![Finding::at("spec.authentication").value(unused)]
 }
+
+pub(super) const PROBES: Cel = Cel::new(&["spec.probes"], "self.size() == 0");
 
 pub(super) fn probes(group: &VirtualIPGroup) -> Vec<Finding> {
     when(!group.spec.probes.is_empty(), Finding::at("spec.probes"))

@@ -5,8 +5,27 @@ use core::net::IpAddr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
 
+use super::cel::Cel;
 use super::{Finding, election_family, is_usable, is_virtual};
 use crate::v1alpha1::{Family, Mode, NodeGroup, VirtualIPGroup};
+
+pub(super) const SELECTORS: Cel = Cel::new(
+    &["spec.nodeSelector", "spec.nodeOverrides[].selector"],
+    "!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] \
+     && has(e.values) && e.values.size() > 0 || e.operator in ['Exists', 'DoesNotExist'] \
+     && (!has(e.values) || e.values.size() == 0))",
+)
+.index(
+    "self.matchExpressions.transformList(i, e, !(e.operator in ['In', 'NotIn'] \
+     && has(e.values) && e.values.size() > 0 || e.operator in ['Exists', 'DoesNotExist'] \
+     && (!has(e.values) || e.values.size() == 0)), i)[0]",
+)
+.other(
+    "'`' + self.matchExpressions[$index].operator + '` on `' + self.matchExpressions[$index].key \
+     + (self.matchExpressions[$index].operator in ['In', 'NotIn'] ? '` needs `values`' \
+     : self.matchExpressions[$index].operator in ['Exists', 'DoesNotExist'] \
+     ? '` takes no `values`: remove them' : '` does not exist: write In, NotIn, Exists or DoesNotExist')",
+);
 
 pub(super) fn selectors(group: &VirtualIPGroup) -> Vec<Finding> {
     let spec = &group.spec;
@@ -29,6 +48,12 @@ pub(super) fn selectors(group: &VirtualIPGroup) -> Vec<Finding> {
         .collect()
 }
 
+pub(super) const OVERRIDE_NODES: Cel = Cel::new(
+    &["spec.nodeOverrides[]"],
+    "(has(self.nodes) && self.nodes.size() > 0) != has(self.selector)",
+)
+.value("(has(self.selector) ? 'both' : 'neither')");
+
 pub(super) fn override_nodes(group: &VirtualIPGroup) -> Vec<Finding> {
     let overrides = group.spec.node_overrides.iter().enumerate();
     let wrong = overrides.filter_map(|(index, change)| {
@@ -42,6 +67,11 @@ pub(super) fn override_nodes(group: &VirtualIPGroup) -> Vec<Finding> {
     wrong.collect()
 }
 
+pub(super) const OVERRIDE_CHANGES: Cel = Cel::new(
+    &["spec.nodeOverrides[]"],
+    "has(self.priority) || has(self.interface) || has(self.sourceAddress)",
+);
+
 pub(super) fn override_changes(group: &VirtualIPGroup) -> Vec<Finding> {
     let overrides = group.spec.node_overrides.iter().enumerate();
     overrides
@@ -51,6 +81,20 @@ pub(super) fn override_changes(group: &VirtualIPGroup) -> Vec<Finding> {
         .map(|(index, _)| Finding::at(format!("spec.nodeOverrides[{index}]")))
         .collect()
 }
+
+/// An entry of `nodeOverrides` does not see the election's family, so the spec looks at all of them.
+pub(super) const SOURCE_ADDRESS: Cel = Cel::new(
+    &["spec"],
+    "!has(self.nodeOverrides) || !$ipv4 && !$ipv6 || self.nodeOverrides.all(o, !has(o.sourceAddress) \
+     || $usable(o.sourceAddress) && ip(o.sourceAddress).family() == ($ipv4 ? 4 : 6))",
+)
+.field(".nodeOverrides")
+.index(
+    "self.nodeOverrides.transformList(i, o, has(o.sourceAddress) && !($usable(o.sourceAddress) \
+     && ip(o.sourceAddress).family() == ($ipv4 ? 4 : 6)), i)[0]",
+)
+.value("self.nodeOverrides[$index].sourceAddress")
+.other("$family");
 
 pub(super) fn source_address(group: &VirtualIPGroup) -> Vec<Finding> {
     let Some(family) = election_family(&group.spec) else {
@@ -67,13 +111,30 @@ pub(super) fn source_address(group: &VirtualIPGroup) -> Vec<Finding> {
         .collect()
 }
 
+pub(super) const SOURCE_NOT_VIRTUAL: Cel = Cel::new(
+    &["spec"],
+    "!has(self.nodeOverrides) || !self.nodeOverrides.exists(o, has(o.sourceAddress) && $virtual(o.sourceAddress))",
+)
+.field(".nodeOverrides")
+.index("self.nodeOverrides.transformList(i, o, has(o.sourceAddress) && $virtual(o.sourceAddress), i)[0]")
+.value("self.nodeOverrides[$index].sourceAddress");
+
 pub(super) fn source_not_virtual(group: &VirtualIPGroup) -> Vec<Finding> {
     sources(group)
-        .filter_map(|(path, written)| Some((path, written.parse().ok()?)))
-        .filter(|(_, address)| is_virtual(&group.spec, *address))
-        .map(|(path, address)| Finding::at(path).value(address))
+        .filter(|(_, written)| {
+            written
+                .parse()
+                .is_ok_and(|address| is_virtual(&group.spec, address))
+        })
+        .map(|(path, written)| Finding::at(path).value(written))
         .collect()
 }
+
+pub(super) const PEERS_MODE: Cel = Cel::new(
+    &["spec.advertisement"],
+    "self.mode != 'Multicast' || !has(self.peers) || self.peers.size() == 0",
+)
+.field(".peers");
 
 pub(super) fn peers_mode(group: &VirtualIPGroup) -> Vec<Finding> {
     let advertisement = &group.spec.advertisement;
@@ -101,6 +162,14 @@ pub(super) fn peers_others(group: &NodeGroup) -> Vec<Finding> {
     }
 }
 
+/// The schema says it too, but not what to do.
+pub(super) const PEER_NAME_ONCE: Cel = Cel::new(
+    &["spec.advertisement.peers"],
+    "!self.exists(i, p, self.exists(j, q, j < i && q.name == p.name))",
+)
+.index("self.transformList(i, p, self.exists(j, q, j < i && q.name == p.name), i)[0]")
+.value("self[$index].name");
+
 pub(super) fn peer_name_once(group: &VirtualIPGroup) -> Vec<Finding> {
     let peers = &group.spec.advertisement.peers;
     let repeated = peers
@@ -111,6 +180,9 @@ pub(super) fn peer_name_once(group: &VirtualIPGroup) -> Vec<Finding> {
         .map(|(index, peer)| Finding::at(format!("spec.advertisement.peers[{index}].name")).value(&peer.name))
         .collect()
 }
+
+pub(super) const PEER_ADDRESS: Cel =
+    Cel::new(&["spec.advertisement.peers[].addresses[]"], "$usable(self)").value("self");
 
 pub(super) fn peer_address(group: &VirtualIPGroup) -> Vec<Finding> {
     let written = group
@@ -132,6 +204,14 @@ pub(super) fn peer_address(group: &VirtualIPGroup) -> Vec<Finding> {
         .collect()
 }
 
+pub(super) const PEER_FAMILY: Cel = Cel::new(
+    &["spec"],
+    "!has(self.advertisement.peers) || !$ipv4 && !$ipv6 || !self.advertisement.peers.exists(p, \
+     p.addresses.all(s, isIP(s) && ip(s).family() != ($ipv4 ? 4 : 6)))",
+)
+.field(".advertisement.peers")
+.other("$family");
+
 pub(super) fn peer_family(group: &VirtualIPGroup) -> Vec<Finding> {
     let Some(family) = election_family(&group.spec) else {
         return Vec::new();
@@ -147,6 +227,12 @@ pub(super) fn peer_family(group: &VirtualIPGroup) -> Vec<Finding> {
         .map(|(index, _)| Finding::at(format!("spec.advertisement.peers[{index}].addresses")).other(family))
         .collect()
 }
+
+pub(super) const PEER_ONE_EACH: Cel = Cel::new(
+    &["spec.advertisement.peers[].addresses"],
+    "self.size() < 2 || !isIP(self[0]) || !isIP(self[1]) || ip(self[0]).family() != ip(self[1]).family()",
+)
+.other("(ip(self[0]).family() == 4 ? 'IPv4' : 'IPv6')");
 
 pub(super) fn peer_one_each(group: &VirtualIPGroup) -> Vec<Finding> {
     let peers = group.spec.advertisement.peers.iter().enumerate();
@@ -164,21 +250,41 @@ pub(super) fn peer_one_each(group: &VirtualIPGroup) -> Vec<Finding> {
     twice.collect()
 }
 
+/// What is found is the address and the name of the peer that has it already.
+pub(super) const PEER_ADDRESS_ONCE: Cel = Cel::new(
+    &["spec.advertisement.peers"],
+    "!self.exists(i, p, self.exists(j, q, j < i && q.name != p.name && p.addresses.exists(s, isIP(s) \
+     && q.addresses.exists(t, isIP(t) && ip(t) == ip(s)))))",
+)
+.index(
+    "self.transformList(i, p, self.exists(j, q, j < i && q.name != p.name && p.addresses.exists(s, isIP(s) \
+     && q.addresses.exists(t, isIP(t) && ip(t) == ip(s)))), i)[0]",
+)
+.value("self[$index].name");
+
 pub(super) fn peer_address_once(group: &VirtualIPGroup) -> Vec<Finding> {
     let all: Vec<_> = peer_addresses(group).collect();
-    let repeated = all.iter().enumerate().filter_map(|(nth, (path, peer, address))| {
-        let (_, first, _) = all[..nth]
-            .iter()
-            .find(|(_, name, other)| other == address && name != peer)?;
-        Some(Finding::at(path).value(address).other(first))
+    let repeated = all.iter().enumerate().filter(|(nth, (_, peer, address))| {
+        let mut earlier = all[..*nth].iter();
+        earlier.any(|(_, name, other)| other == address && name != peer)
     });
-    repeated.collect()
+    repeated
+        .map(|(_, (path, peer, _))| Finding::at(path).value(peer))
+        .collect()
 }
+
+pub(super) const PEER_NOT_VIRTUAL: Cel = Cel::new(
+    &["spec"],
+    "!has(self.advertisement.peers) || !self.advertisement.peers.exists(p, p.addresses.exists(s, $virtual(s)))",
+)
+.field(".advertisement.peers")
+.index("self.advertisement.peers.transformList(i, p, p.addresses.exists(s, $virtual(s)), i)[0]")
+.value("self.advertisement.peers[$index].name");
 
 pub(super) fn peer_not_virtual(group: &VirtualIPGroup) -> Vec<Finding> {
     peer_addresses(group)
         .filter(|(_, _, address)| is_virtual(&group.spec, *address))
-        .map(|(path, _, address)| Finding::at(path).value(address))
+        .map(|(path, peer, _)| Finding::at(path).value(peer))
         .collect()
 }
 

@@ -2,6 +2,7 @@
 //! of single values (lengths, ranges, choices) stand in the schema.
 
 mod addresses;
+pub mod cel;
 mod election;
 mod members;
 mod neighbors;
@@ -9,6 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use cel::Server;
 pub use table::TABLE;
 
 use core::net::IpAddr;
@@ -32,6 +34,8 @@ pub struct Rule {
     pub severity: Severity,
     /// Finds the places that break it.
     pub check: Check,
+    /// Whether the API server finds them too.
+    pub server: Server,
 }
 
 /// Where a rule holds.
@@ -185,5 +189,14 @@ fn is_virtual(spec: &VirtualIPGroupSpec, address: IpAddr) -> bool {
 /// Whether a router can send from `address` and be sent to it.
 fn is_usable(address: IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
-    !(address.is_unspecified() || address.is_loopback() || address.is_multicast() || broadcast)
+    !(is_mapped(address)
+        || address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || broadcast)
+}
+
+/// Whether `address` is an IPv4 address written as IPv6.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
 }
