@@ -3,21 +3,37 @@
 use core::time::Duration;
 use std::fmt::Write as _;
 
+use holdfast_api::v1alpha1::GroupSource;
 use jiff::Timestamp;
 
 use super::paint::{Paint, Tone};
 use crate::report::words;
-use crate::status::{AgentStatus, GroupStatus, Role};
+use crate::status::{AgentStatus, ApiStatus, FaultStatus, GroupStatus, Refusal, Role};
 
 /// The whole text.
 pub fn render(status: &AgentStatus, wide: bool, now: Timestamp, paint: Paint) -> String {
     let mut text = headline(status, paint);
+    if let Some(api) = &status.api {
+        text.push_str(&api_server(api, now, paint));
+    }
     if !status.groups.is_empty() {
         text.push('\n');
         text.push_str(&table(&status.groups, wide, now, paint));
     }
     for group in &status.groups {
         text.push_str(&details(group, now, paint));
+    }
+    if let Some(api) = &status.api {
+        let problem = |found: &FaultStatus| format!("{}: {}", found.reason, found.message);
+        let refusal = |refused: &Refusal| format!("{}: {}", refused.group, refused.message);
+        let problems: Vec<String> = api.problems.iter().map(problem).collect();
+        let refusals: Vec<String> = api.refusals.iter().map(refusal).collect();
+        text.push_str(&section("problems", &problems, paint));
+        text.push_str(&section(
+            "refused (what ran before keeps running)",
+            &refusals,
+            paint,
+        ));
     }
     text.push_str(&section(
         "configuration (what ran before keeps running)",
@@ -42,6 +58,30 @@ fn headline(status: &AgentStatus, paint: Paint) -> String {
         ),
     };
     format!("{node}  holdfast-agent {}  {rest}\n", status.version)
+}
+
+/// Whether the API server is reached, and how far what it said is in force. Serving does not depend on either.
+fn api_server(api: &ApiStatus, now: Timestamp, paint: Paint) -> String {
+    let last = api.last_answer.map(|answer| age(answer, now));
+    let contact = match (api.reached, last) {
+        (true, Some(last)) => format!("reached {last} ago"),
+        (true, None) => "reached".to_owned(),
+        (false, Some(last)) => paint.paint(Tone::Warning, &format!("not reached for {last}")),
+        (false, None) => paint.paint(Tone::Warning, "not reached yet"),
+    };
+    let generation = api.observed_generation.map_or_else(
+        || "no VirtualIPNode seen yet".to_owned(),
+        |generation| format!("generation {generation} of the VirtualIPNode in force"),
+    );
+    let mut text = format!("API server  {contact}, {generation}");
+    if let Some(since) = api.unreported_since {
+        let _ = write!(text, ", a report waiting for {}", age(since, now));
+    }
+    text.push('\n');
+    if let Some(error) = &api.error {
+        let _ = writeln!(text, "  {error}");
+    }
+    text
 }
 
 /// `2 Active, 1 Backup`.
@@ -90,6 +130,9 @@ const COLUMNS: [Column; 7] = [
     }),
 ];
 
+/// Only of interest where there is more than one place to come from.
+const FROM: Column = column("FROM", |group, _| origin(group));
+
 const WIDE: [Column; 7] = [
     column("INTERFACE", |group, _| {
         group.interface.clone().unwrap_or_else(dash)
@@ -111,6 +154,7 @@ const WIDE: [Column; 7] = [
 fn table(groups: &[GroupStatus], wide: bool, now: Timestamp, paint: Paint) -> String {
     let columns: Vec<&Column> = COLUMNS
         .iter()
+        .chain(groups.iter().any(|group| group.origin.is_some()).then_some(&FROM))
         .chain(wide.then_some(&WIDE).into_iter().flatten())
         .collect();
     let rows: Vec<Vec<String>> = groups
@@ -201,6 +245,22 @@ fn active(group: &GroupStatus) -> String {
         (None, Some(address)) => address.to_string(),
         (None, None) => dash(),
     }
+}
+
+fn origin(group: &GroupStatus) -> String {
+    let origin = match group.origin {
+        None => return dash(),
+        Some(GroupSource::API) => "API",
+        Some(GroupSource::Cache) => "Cache",
+        Some(GroupSource::File) => "File",
+    };
+    // A file that the API overrules: what would run if both the API and the cache were gone.
+    let also = if group.in_file && group.origin != Some(GroupSource::File) {
+        " (and file)"
+    } else {
+        ""
+    };
+    format!("{origin}{also}")
 }
 
 fn addresses(addresses: &[String], shown: usize) -> String {
@@ -316,6 +376,26 @@ mod tests {
     #[test]
     fn the_wide_table_explains() {
         insta::assert_snapshot!(shown(&example::agent(), true));
+    }
+
+    #[test]
+    fn in_a_cluster_it_says_where_each_group_came_from_and_whether_the_api_server_is_reached() {
+        insta::assert_snapshot!(shown(&example::clustered(), false));
+    }
+
+    #[test]
+    fn an_api_server_that_is_reached_takes_one_line() {
+        let mut status = example::clustered();
+        status.groups.truncate(1);
+        status.limitations.clear();
+        status.configuration_problems.clear();
+        status.api = Some(ApiStatus {
+            reached: true,
+            last_answer: Some(example::now()),
+            observed_generation: Some(7),
+            ..ApiStatus::default()
+        });
+        insta::assert_snapshot!(shown(&status, false));
     }
 
     #[test]

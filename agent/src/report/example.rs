@@ -3,9 +3,13 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
+use holdfast_api::v1alpha1::GroupSource;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::status::{AgentStatus, Counters, FaultStatus, GroupStatus, Notice, Role, TransitionStatus};
+use crate::status::{
+    AgentStatus, ApiCounters, ApiStatus, Counters, FaultStatus, GroupStatus, Notice, Refusal, Role,
+    TransitionStatus,
+};
 
 /// The time at which the example is looked at.
 pub fn now() -> Timestamp {
@@ -54,14 +58,8 @@ fn active() -> GroupStatus {
         active_peer_name: None,
         interval: "100ms".to_owned(),
         releasing: false,
-        last_transition: Some(TransitionStatus {
-            from: "Backup".to_owned(),
-            to: "Active".to_owned(),
-            reason: "ActiveSilent".to_owned(),
-            time: ago(192),
-            duration: Some(SignedDuration::from_millis(361)),
-        }),
-        last_move: None,
+        last_transition: Some(taken_over()),
+        last_move: Some(taken_over()),
         generation: 0,
         origin: None,
         in_file: false,
@@ -74,6 +72,49 @@ fn active() -> GroupStatus {
         },
         drops: BTreeMap::new(),
         notices: Vec::new(),
+    }
+}
+
+/// The same agent as a client of an API server that has not answered for a while.
+pub fn clustered() -> AgentStatus {
+    let mut status = agent();
+    let origins = [GroupSource::API, GroupSource::Cache, GroupSource::File];
+    for (group, origin) in status.groups.iter_mut().zip(origins) {
+        group.origin = Some(origin);
+    }
+    status.groups[0].in_file = true;
+    status.api = Some(ApiStatus {
+        reached: false,
+        last_answer: Some(ago(125)),
+        error: Some(
+            "reporting this node's status: the API server is not reached: connection refused".to_owned(),
+        ),
+        observed_generation: Some(7),
+        unreported_since: Some(ago(90)),
+        problems: vec![FaultStatus {
+            reason: "UnknownFeature".to_owned(),
+            message: "the operator asks for BFD, which this agent does not know; update the agent".to_owned(),
+        }],
+        refusals: vec![Refusal {
+            group: "web".to_owned(),
+            message: "its secret web-password is not there yet; what ran before keeps running".to_owned(),
+        }],
+        counters: ApiCounters {
+            reports: 12,
+            lease_renewals: 340,
+            failures: BTreeMap::from([("unreachable".to_owned(), 14), ("timeout".to_owned(), 2)]),
+        },
+    });
+    status
+}
+
+fn taken_over() -> TransitionStatus {
+    TransitionStatus {
+        from: "Backup".to_owned(),
+        to: "Active".to_owned(),
+        reason: "ActiveSilent".to_owned(),
+        time: ago(192),
+        duration: Some(SignedDuration::from_millis(361)),
     }
 }
 
@@ -93,6 +134,7 @@ fn backup() -> GroupStatus {
         interval: "1s".to_owned(),
         releasing: true,
         last_transition: None,
+        last_move: None,
         counters: Counters {
             advertisements_received: 5,
             ..Counters::default()
@@ -128,6 +170,7 @@ fn fault() -> GroupStatus {
         active_peer_name: None,
         releasing: false,
         last_transition: None,
+        last_move: None,
         drops: BTreeMap::new(),
         notices: Vec::new(),
         counters: Counters::default(),

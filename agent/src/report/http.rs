@@ -104,6 +104,7 @@ async fn scrape(State(shared): State<Arc<Shared>>) -> Response {
         Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     };
     let extra = metrics::Extra {
+        now: jiff::Timestamp::now(),
         heartbeat_age: shared.heartbeat_age(),
         transitions: shared.transitions(),
     };

@@ -6,11 +6,12 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::TransitionKey;
-use crate::status::{AgentStatus, Counters, GroupStatus, Role};
+use crate::status::{AgentStatus, ApiStatus, Counters, GroupStatus, Role};
 
 /// The states that `holdfast_vrrp_state` names.
 const STATES: [&str; 4] = ["Initialize", "Backup", "Active", "Fault"];
@@ -18,6 +19,8 @@ const STATES: [&str; 4] = ["Initialize", "Backup", "Active", "Fault"];
 /// What is measured beside the status.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
+    /// The time from which ages count.
+    pub now: Timestamp,
     /// How long ago the engine went round its loop; `None` for a standby.
     pub heartbeat_age: Option<Duration>,
     /// How often each kind of transition happened.
@@ -28,6 +31,9 @@ pub struct Extra {
 pub fn render(status: &AgentStatus, extra: &Extra) -> Result<String, prometheus::Error> {
     let mut text = Text::default();
     agent_metrics(&mut text, status, extra)?;
+    if let Some(api) = &status.api {
+        api_metrics(&mut text, api, extra.now)?;
+    }
     group_metrics(&mut text, &status.groups)?;
     for counter in COUNTERS {
         let samples = status.groups.iter().map(|group| {
@@ -94,6 +100,53 @@ fn agent_metrics(text: &mut Text, status: &AgentStatus, extra: &Extra) -> Result
         "holdfast_agent_engine_heartbeat_age_seconds",
         "How long ago the engine went round its loop; above 3 /healthz fails.",
         extra.heartbeat_age.map(|age| (vec![], age.as_secs_f64())),
+    )
+}
+
+fn api_metrics(text: &mut Text, api: &ApiStatus, now: Timestamp) -> Result<(), prometheus::Error> {
+    let age = |since: Timestamp| now.duration_since(since).as_secs_f64().max(0.0);
+    text.gauge(
+        "holdfast_agent_api_reached",
+        "1 if the API server answered the last request, 0 if not. Serving does not depend on it.",
+        [(vec![], flag(api.reached))],
+    )?;
+    text.gauge(
+        "holdfast_agent_api_last_answer_age_seconds",
+        "How long ago the API server last answered; in quiet times the Lease is renewed every 10 s.",
+        api.last_answer.map(|answer| (vec![], age(answer))),
+    )?;
+    text.gauge(
+        "holdfast_agent_api_unreported_seconds",
+        "How long something has been waiting to be reported; 0 if the API server knows everything.",
+        [(vec![], api.unreported_since.map_or(0.0, age))],
+    )?;
+    text.gauge(
+        "holdfast_agent_api_problems",
+        "Problems of this node beyond single groups, as `holdfast-agent status` shows them.",
+        [(vec![], size(api.problems.len()))],
+    )?;
+    text.gauge(
+        "holdfast_agent_api_refused_groups",
+        "Groups of which the last word could not be put into force; what ran before keeps running.",
+        [(vec![], size(api.refusals.len()))],
+    )?;
+    text.counter(
+        "holdfast_agent_api_reports_total",
+        "Reports of this node's status that were written.",
+        [(vec![], api.counters.reports)],
+    )?;
+    text.counter(
+        "holdfast_agent_api_lease_renewals_total",
+        "Renewals of this node's Lease.",
+        [(vec![], api.counters.lease_renewals)],
+    )?;
+    text.counter(
+        "holdfast_agent_api_failures_total",
+        "Reports and renewals that failed, by reason; each is tried again.",
+        api.counters
+            .failures
+            .iter()
+            .map(|(reason, count)| (vec![("reason", reason.as_str())], *count)),
     )
 }
 
@@ -301,10 +354,11 @@ mod tests {
 
     fn rendered() -> String {
         let extra = Extra {
+            now: example::now(),
             heartbeat_age: Some(Duration::from_millis(250)),
             transitions: BTreeMap::from([(("control-plane".to_owned(), "Active", "ActiveSilent"), 2)]),
         };
-        render(&example::agent(), &extra).unwrap()
+        render(&example::clustered(), &extra).unwrap()
     }
 
     #[test]
@@ -322,6 +376,12 @@ mod tests {
         let text = render(&status, &Extra::default()).unwrap();
         assert!(text.contains("\nholdfast_agent_standby 1\n"), "{text}");
         assert!(!text.contains("heartbeat"), "{text}");
+    }
+
+    #[test]
+    fn an_agent_without_an_api_server_has_no_metrics_of_one() {
+        let text = render(&example::agent(), &Extra::default()).unwrap();
+        assert!(!text.contains("_api_"), "{text}");
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Shared {
     pub fn is_overwritten(&self, written: &VirtualIPNodeStatus, at: tokio::time::Instant) -> bool {
         let told = self.told();
         let stored = told.stored.as_ref();
-        stored.is_some_and(|(stored, seen)| *seen >= at && stored != written)
+        stored.is_some_and(|(stored, seen)| *seen > at && stored != written)
     }
 
     /// Changes what is known of the API server; from the first time on the agent is a client of it.

@@ -8,6 +8,8 @@ mod lease;
 mod schedule;
 mod status;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Shared;
-use task::Task;
+use task::{Task, Truth};
 
 /// A running reporter. Dropping it ends it without a word, as is right when an agent that stood by takes over.
 #[derive(Debug)]
@@ -30,10 +32,14 @@ pub struct Reporter {
 /// Reports what `shared` knows, from the first [`Shared::set_applied_spec`] on. The Lease lives in `namespace`. Needs a
 /// tokio runtime.
 pub fn spawn(client: Client, namespace: String, shared: Arc<Shared>) -> Reporter {
+    spawn_with(Arc::clone(&shared), client, &namespace, shared)
+}
+
+fn spawn_with(truth: impl Truth, client: Client, namespace: &str, shared: Arc<Shared>) -> Reporter {
     shared.note_api(|_| {});
     let wake = Arc::new(Notify::new());
     let (finish, finished) = oneshot::channel();
-    let task = Task::new(client, &namespace, shared, Arc::clone(&wake));
+    let task = Task::new(truth, client, namespace, shared, Arc::clone(&wake));
     Reporter {
         wake,
         finish: Some(finish),

@@ -167,3 +167,6 @@ impl Schedule {
 pub fn is_absence(failure: &Failure) -> bool {
     failure.reason == Reason::NotFound
 }
+
+#[cfg(test)]
+mod tests;

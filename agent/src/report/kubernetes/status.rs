@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_api::duration::GatewayDuration;
+use holdfast_api::summary;
 use holdfast_api::v1alpha1::{
     Fault, GroupSource, MemberState, NodeGroupStatus, NodeTransition, VirtualIPNodeStatus,
 };
@@ -44,19 +45,23 @@ pub fn node_status(
             .entry(name)
             .or_insert_with(|| not_running(name, told, before, now));
     }
+    let groups: Vec<NodeGroupStatus> = reported.into_values().take(GROUPS).collect();
     VirtualIPNodeStatus {
         observed_generation: applied.observed_generation,
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         problems: faults(&applied.problems, PROBLEMS),
-        groups: reported.into_values().take(GROUPS).collect(),
+        summary: Some(summary::of_node(&groups)),
+        groups,
     }
 }
 
 /// What remains to be said when every group has been handed over and the agent ends: the configuration stays as applied,
 /// and the node holds nothing.
 pub fn last_word(previous: &VirtualIPNodeStatus, now: Timestamp) -> VirtualIPNodeStatus {
+    let groups: Vec<NodeGroupStatus> = previous.groups.iter().map(|group| stopped(group, now)).collect();
     VirtualIPNodeStatus {
-        groups: previous.groups.iter().map(|group| stopped(group, now)).collect(),
+        summary: Some(summary::of_node(&groups)),
+        groups,
         ..previous.clone()
     }
 }
@@ -112,7 +117,8 @@ fn not_running(
     now: Timestamp,
 ) -> NodeGroupStatus {
     let refused = refusal(told);
-    let ran = before.filter(|before| refused.is_none() && before.applied_generation == told.generation);
+    let generation = told.generation.filter(|_| told.source != GroupSource::File);
+    let ran = before.filter(|before| refused.is_none() && before.applied_generation == generation);
     let group = match ran {
         // It is being withdrawn, or the agent is about to end: what it would run next time is what it ran.
         Some(before) if before.reason.as_deref() != Some(STARTING) => stopped(before, now),
@@ -152,6 +158,12 @@ fn stopped(before: &NodeGroupStatus, now: Timestamp) -> NodeGroupStatus {
         reason: Some(SHUTDOWN.to_owned()),
         since: Some(micros(now)),
         active_peer: None,
+        faults: before
+            .faults
+            .iter()
+            .filter(|fault| fault.reason == REFUSED)
+            .cloned()
+            .collect(),
         conflicts: Vec::new(),
         last_transition: moved.or_else(|| before.last_transition.clone()),
         ..before.clone()
@@ -241,3 +253,6 @@ pub fn micros(time: Timestamp) -> MicroTime {
 fn millis(duration: SignedDuration) -> GatewayDuration {
     GatewayDuration::from_millis(u32::try_from(duration.as_millis().max(0)).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

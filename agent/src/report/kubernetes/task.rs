@@ -29,8 +29,30 @@ const WATCH_LAG: Duration = Duration::from_secs(5);
 /// Between two tries of the last word.
 const LAST_TRIES: Duration = Duration::from_millis(100);
 
+/// Who knows what is true of this node.
+pub trait Truth: Send + Sync + 'static {
+    /// What is true now, after `previous`. `None` if that cannot be known, or is nobody's business yet.
+    fn status(
+        &self,
+        previous: Option<&VirtualIPNodeStatus>,
+    ) -> impl Future<Output = Option<VirtualIPNodeStatus>> + Send;
+}
+
+impl Truth for Arc<Shared> {
+    async fn status(&self, previous: Option<&VirtualIPNodeStatus>) -> Option<VirtualIPNodeStatus> {
+        if self.role() == Role::Standby {
+            return None;
+        }
+        // First what was told, then what runs: the other way round a group that has just been added would seem to be gone.
+        let applied = self.applied_spec()?;
+        let groups = self.snapshot().await.ok()?;
+        Some(node_status(&groups, &applied, previous, Timestamp::now()))
+    }
+}
+
 /// Reports for as long as the process runs.
-pub struct Task {
+pub struct Task<T> {
+    truth: T,
     client: Client,
     shared: Arc<Shared>,
     wake: Arc<Notify>,
@@ -47,10 +69,11 @@ pub struct Task {
     failing: Option<Reason>,
 }
 
-impl Task {
-    /// A reporter for `shared`'s node.
-    pub fn new(client: Client, namespace: &str, shared: Arc<Shared>, wake: Arc<Notify>) -> Self {
+impl<T: Truth> Task<T> {
+    /// A reporter of what `truth` knows about `shared`'s node.
+    pub fn new(truth: T, client: Client, namespace: &str, shared: Arc<Shared>, wake: Arc<Notify>) -> Self {
         Self {
+            truth,
             requests: Request::new(VirtualIPNode::url_path(&(), None)),
             lease: Keeper::new(shared.node(), namespace, identity(shared.node())),
             client,
@@ -96,19 +119,11 @@ impl Task {
         }
     }
 
-    /// Learns what is true now. False if that cannot be known, or is nobody's business yet.
+    /// Learns what is true now, as far as that can be known.
     async fn look(&mut self) -> bool {
-        if self.shared.role() == Role::Standby {
-            return false;
-        }
-        // First what was told, then what runs: the other way round a group that has just been added would seem to be gone.
-        let Some(applied) = self.shared.applied_spec() else {
+        let Some(status) = self.truth.status(self.latest.as_ref()).await else {
             return false;
         };
-        let Ok(groups) = self.shared.snapshot().await else {
-            return false;
-        };
-        let status = node_status(&groups, &applied, self.latest.as_ref(), Timestamp::now());
         self.compare(status, Instant::now());
         true
     }
@@ -126,9 +141,8 @@ impl Task {
         let delivered = self.delivered.as_ref().map(|(delivered, _)| delivered);
         if delivered == Some(&status) {
             self.schedule.nothing_to_say();
-        } else if self.tried.as_ref() != Some(&status) || overwritten {
-            let urgent = is_urgent(delivered, &status) && is_urgent(self.tried.as_ref(), &status);
-            self.schedule.news(urgent);
+        } else if self.tried.as_ref() != Some(&status) {
+            self.schedule.news(is_urgent(self.tried.as_ref(), &status));
         }
         self.latest = Some(status);
         let behind = self.schedule.is_behind();
@@ -158,7 +172,11 @@ impl Task {
                 self.answered();
                 self.schedule.report_has_no_object(Instant::now(), chance());
             }
-            Err(failure) => self.failed(&failure, "reporting this node's status"),
+            Err(failure) => {
+                // It may have arrived all the same, so that going back to what was said before is news too.
+                self.delivered = None;
+                self.failed(&failure, "reporting this node's status");
+            }
         }
     }
 
