@@ -1,0 +1,453 @@
+//! The conditions of a group: `Accepted` and `Ready` are true when all is well, the others when it is not, as kstatus has it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::members::{self, Life, Seen};
+use super::words::{self, at, join, sentence};
+use super::{Scene, seconds};
+use crate::cluster::{Until, Withdrawal};
+use crate::reason::{Place, Reason};
+use crate::v1alpha1::MemberState;
+
+/// More than this nobody reads; the API server takes 32768.
+const MESSAGE_CHARS: usize = 8192;
+
+/// What an agent says that does not know what its spec requires.
+const UNKNOWN_FEATURE: &str = Reason::UnknownFeature.as_str();
+
+/// Whether something is so, and why.
+struct Finding {
+    is_true: bool,
+    reason: Reason,
+    message: String,
+}
+
+impl Finding {
+    fn yes(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            is_true: true,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn no(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            is_true: false,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// True for the first of these causes, and for the others too; false if there is none.
+    fn causes(causes: &[(Reason, String)], otherwise: &str) -> Self {
+        let Some((reason, _)) = causes.first() else {
+            return Self::no(Reason::AsExpected, otherwise);
+        };
+        let messages: Vec<&str> = causes.iter().map(|(_, message)| &**message).collect();
+        Self::yes(*reason, messages.join(" "))
+    }
+}
+
+/// All conditions, in the order of [`Place::CONDITIONS`].
+pub(super) fn conditions(scene: &Scene<'_>) -> Vec<Condition> {
+    let before = scene
+        .share
+        .group
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions);
+    let conditions = Place::CONDITIONS.map(|place| {
+        let finding = match place {
+            Place::Accepted => accepted(scene),
+            Place::Ready => ready(scene),
+            Place::Degraded => degraded(scene),
+            Place::SplitBrain => split_brain(scene),
+            Place::Reconciling => reconciling(scene),
+            _ => stalled(scene),
+        };
+        let status = if finding.is_true { "True" } else { "False" };
+        let unchanged = before
+            .clone()
+            .find(|before| before.type_ == place.as_str() && before.status == status);
+        Condition {
+            type_: place.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: finding.reason.as_str().to_owned(),
+            message: words::cut(&finding.message, MESSAGE_CHARS),
+            observed_generation: scene.share.group.metadata.generation,
+            last_transition_time: unchanged.map_or_else(
+                || Time(seconds(scene.now)),
+                |before| before.last_transition_time.clone(),
+            ),
+        }
+    });
+    conditions.into()
+}
+
+fn accepted(scene: &Scene<'_>) -> Finding {
+    let verdict = scene.share.verdict;
+    let mut message = sentence(&verdict.message);
+    for warning in &verdict.warnings {
+        message += " ";
+        message += &sentence(&warning.message);
+    }
+    Finding {
+        is_true: verdict.accepted,
+        reason: verdict.reason,
+        message,
+    }
+}
+
+fn ready(scene: &Scene<'_>) -> Finding {
+    let split = split_brain(scene);
+    if scene.is_deleting() {
+        return Finding::no(Reason::Deleting, deleting(scene));
+    }
+    if split.is_true {
+        return Finding::no(Reason::SplitBrain, split.message);
+    }
+    if !scene.share.verdict.accepted {
+        return Finding::no(Reason::NotAccepted, refused(scene));
+    }
+    let Some(active) = scene.active() else {
+        let message = format!("No member serves the addresses. {}", each(scene, |_| true));
+        return Finding::no(Reason::NoActiveNode, message.trim_end());
+    };
+    if let Life::Silent(heard) = active.life {
+        return Finding::no(Reason::ActiveNodeUnreachable, lost(scene, active, &at(heard)));
+    }
+    if let Some(message) = unapplied(scene) {
+        return Finding::no(Reason::NotApplied, message);
+    }
+    let live = scene.members.iter().filter(|member| member.is_live()).count();
+    let (node, generation) = (active.name(), scene.generation());
+    let message = match live {
+        1 => format!("{node} serves the addresses and runs generation {generation}."),
+        live => format!("{node} serves the addresses; all {live} live members run generation {generation}."),
+    };
+    Finding::yes(Reason::Serving, message)
+}
+
+fn refused(scene: &Scene<'_>) -> String {
+    let why = sentence(&scene.share.verdict.message);
+    let message = format!("Generation {} is refused: {why}", scene.generation());
+    if scene.members.is_empty() {
+        return message;
+    }
+    let served = scene.active().map_or_else(
+        || "no node serves the addresses".to_owned(),
+        |active| format!("{} serves the addresses", active.name()),
+    );
+    format!("{message} What ran before keeps running: {served}.")
+}
+
+/// The Active node is not heard; what its peers hear of it says whether the addresses are served.
+fn lost(scene: &Scene<'_>, active: &Seen<'_>, heard: &str) -> String {
+    let node = active.name();
+    let address = active.said.and_then(|said| said.source_address.as_ref());
+    let hearers: Vec<&str> = scene
+        .members
+        .iter()
+        .filter(|member| member.is_live())
+        .filter(|member| {
+            member.said.is_some_and(|said| {
+                said.state == MemberState::Backup
+                    && said.active_peer.is_some()
+                    && said.active_peer.as_ref() == address
+            })
+        })
+        .map(Seen::name)
+        .collect();
+    let message = format!("{node} was Active when its agent was last heard of at {heard}.");
+    if hearers.is_empty() {
+        let others = each(scene, |member| member.name() != node);
+        format!("{message} No other member says that it took over. {others}")
+            .trim_end()
+            .to_owned()
+    } else {
+        let hearers = join(&hearers);
+        format!(
+            "{message} It is still heard on the wire by {hearers}, so the addresses are served: look why its agent does not \
+             reach the API server."
+        )
+    }
+}
+
+/// Which live members do not run this generation, and why not.
+fn unapplied(scene: &Scene<'_>) -> Option<String> {
+    let lacking: Vec<String> = scene
+        .members
+        .iter()
+        .filter(|member| member.is_live() && !member.is_leaving)
+        .filter_map(|member| Some(format!("{}: {}.", member.name(), member.unapplied(scene)?)))
+        .collect();
+    (!lacking.is_empty()).then(|| {
+        let generation = scene.generation();
+        format!(
+            "Generation {generation} does not run on all live members yet. {}",
+            lacking.join(" ")
+        )
+    })
+}
+
+fn degraded(scene: &Scene<'_>) -> Finding {
+    // Who leaves is not missed.
+    let staying =
+        || (0..scene.members.len()).filter(|place| !scene.members[*place].is_leaving && !scene.is_deleting());
+    let lacks = |place: &usize| scene.members[*place].lack(scene, *place);
+    let lacking: Vec<(Reason, usize)> = staying()
+        .filter_map(|place| Some((lacks(&place)?, place)))
+        .collect();
+    let count = staying().count();
+    let able = staying().filter(|place| lacks(place).is_none()).count();
+    let name = |place: usize| scene.members[place].name();
+    if let Some((reason, _)) = lacking.iter().min_by_key(|(reason, _)| *reason) {
+        let each = each(scene, |member| {
+            lacking.iter().any(|(_, place)| name(*place) == member.name())
+        });
+        return if able < 2 && count > 1 {
+            let able = staying().find(|place| lacks(place).is_none()).map(name);
+            let who = able.map_or_else(|| "No member".to_owned(), |able| format!("Only {able}"));
+            Finding::yes(
+                Reason::NoRedundancy,
+                format!("{who} of {count} members can serve. {each}"),
+            )
+        } else {
+            Finding::yes(*reason, each)
+        };
+    }
+    if let Some(message) = problems(scene) {
+        return Finding::yes(Reason::AgentProblem, message);
+    }
+    match count {
+        0 => Finding::no(Reason::NoMembers, "No node takes part in the group."),
+        1 => {
+            let only = staying()
+                .next()
+                .map_or_else(String::new, |place| name(place).to_owned());
+            let message = format!("{only} is the only member: nobody takes over if it fails.");
+            Finding::no(Reason::SingleMember, message)
+        }
+        count => Finding::no(Reason::AsExpected, format!("All {count} members can serve.")),
+    }
+}
+
+impl Seen<'_> {
+    /// Why the member cannot serve, if it cannot; what has only not started yet can.
+    fn lack(&self, scene: &Scene<'_>, place: usize) -> Option<Reason> {
+        if !self.is_live() {
+            return Some(Reason::MemberUnreachable);
+        }
+        let state = members::state(scene, place);
+        let is_faulty = matches!(state, MemberState::Fault | MemberState::Standby)
+            || self.said.is_some_and(|said| !said.faults.is_empty());
+        is_faulty.then_some(Reason::MemberFault)
+    }
+}
+
+/// What the members' agents say of their nodes as a whole.
+fn problems(scene: &Scene<'_>) -> Option<String> {
+    let each: Vec<String> = scene
+        .members
+        .iter()
+        .filter(|member| member.is_live())
+        .filter_map(|member| {
+            let problems = &member.record.object.as_ref()?.status.problems;
+            let problems: Vec<String> = problems.iter().map(words::fault).collect();
+            (!problems.is_empty()).then(|| sentence(&format!("{}: {}", member.name(), problems.join("; "))))
+        })
+        .collect();
+    (!each.is_empty()).then(|| each.join(" "))
+}
+
+fn split_brain(scene: &Scene<'_>) -> Finding {
+    let rivals: Vec<&str> = scene
+        .holders
+        .rivals
+        .iter()
+        .map(|place| scene.members[*place].name())
+        .collect();
+    let mut causes = Vec::new();
+    if !rivals.is_empty() {
+        let message = format!(
+            "{} are Active at the same time: they do not hear each other.",
+            join(&rivals)
+        );
+        causes.push((Reason::SeveralActive, message));
+    }
+    for member in scene
+        .members
+        .iter()
+        .filter(|member| member.is_live() && member.claims())
+    {
+        let conflicts = member.said.iter().flat_map(|said| &said.conflicts);
+        let conflicts: Vec<String> = conflicts.map(words::fault).collect();
+        if !conflicts.is_empty() {
+            let message = format!(
+                "{} is Active and sees on the wire: {}",
+                member.name(),
+                conflicts.join("; ")
+            );
+            causes.push((Reason::ConflictOnTheWire, sentence(&message)));
+        }
+    }
+    Finding::causes(&causes, "Nothing says that two nodes have the addresses.")
+}
+
+fn reconciling(scene: &Scene<'_>) -> Finding {
+    let otherwise = "Nothing is under way.";
+    if scene.is_deleting() {
+        return Finding::yes(Reason::Deleting, deleting(scene));
+    }
+    if !scene.share.verdict.accepted {
+        return Finding::no(Reason::AsExpected, otherwise);
+    }
+    let mut causes = Vec::new();
+    if !scene.waits.is_empty() {
+        causes.push((Reason::WaitingForMembers, waiting(scene)));
+    }
+    if let Some(message) = unapplied(scene) {
+        causes.push((Reason::NotApplied, message));
+    }
+    let leaving: Vec<&str> = scene
+        .members
+        .iter()
+        .filter(|member| member.is_leaving)
+        .map(Seen::name)
+        .collect();
+    if !leaving.is_empty() {
+        let message = format!("Waiting until the group is let go by {}.", join(&leaving));
+        causes.push((Reason::MemberLeaving, message));
+    }
+    Finding::causes(&causes, otherwise)
+}
+
+/// Who waits for whom.
+fn waiting(scene: &Scene<'_>) -> String {
+    let changed = scene.waits.iter().find(|wait| wait.until == Until::Changed);
+    // They all wait for the same.
+    if let Some(wait) = changed.filter(|wait| !wait.unacknowledged.is_empty()) {
+        let others = join(&wait.unacknowledged);
+        return format!(
+            "The change makes members deaf to those that do not have it yet; they keep the former version until the change \
+             is acknowledged by {others}."
+        );
+    }
+    let each = scene.waits.iter().map(|wait| {
+        let what =
+            members::waiting(scene, &wait.node).unwrap_or_else(|| "is about to be told more".to_owned());
+        format!("{}: {what}.", wait.node)
+    });
+    each.collect::<Vec<_>>().join(" ")
+}
+
+fn stalled(scene: &Scene<'_>) -> Finding {
+    let verdict = scene.share.verdict;
+    let mut causes = Vec::new();
+    if let Some(Withdrawal::Protected(why)) = scene.withdrawal {
+        causes.push((
+            Reason::DeletionProtected,
+            sentence(&format!(
+                "The group is not withdrawn although it was deleted: {why}"
+            )),
+        ));
+    }
+    if !verdict.accepted {
+        causes.push((verdict.reason, sentence(&verdict.message)));
+    } else if !scene.is_deleting() {
+        causes.extend(refusing(scene));
+        causes.extend(outdated(scene));
+        let waited_for = |member: &Seen<'_>| {
+            scene
+                .waits
+                .iter()
+                .any(|wait| wait.unacknowledged.iter().any(|other| other == member.name()))
+        };
+        causes.extend(unreachable(scene, Reason::WaitingForMembers, waited_for));
+        causes.extend(unreachable(scene, Reason::MemberLeaving, |member| {
+            member.is_leaving
+        }));
+    }
+    Finding::causes(&causes, "Nothing waits for somebody's help.")
+}
+
+fn refusing(scene: &Scene<'_>) -> Option<(Reason, String)> {
+    let refuses = |member: &Seen<'_>| member.is_live() && member.refuses();
+    let any = scene.members.iter().any(refuses);
+    any.then(|| (Reason::ConfigurationRefused, each(scene, refuses)))
+}
+
+fn outdated(scene: &Scene<'_>) -> Option<(Reason, String)> {
+    let is_outdated = |member: &Seen<'_>| {
+        let problems = member
+            .record
+            .object
+            .iter()
+            .flat_map(|object| &object.status.problems);
+        member.is_live()
+            && problems
+                .into_iter()
+                .any(|problem| problem.reason == UNKNOWN_FEATURE)
+    };
+    let any = scene.members.iter().any(is_outdated);
+    any.then(|| (Reason::UnknownFeature, each(scene, is_outdated)))
+}
+
+/// Members that are waited for and not heard: nothing goes on before somebody has looked after them.
+fn unreachable(
+    scene: &Scene<'_>,
+    reason: Reason,
+    is_waited_for: impl Fn(&Seen<'_>) -> bool,
+) -> Option<(Reason, String)> {
+    let lost = |member: &Seen<'_>| !member.is_live() && is_waited_for(member);
+    let names: Vec<&str> = scene
+        .members
+        .iter()
+        .filter(|member| lost(member))
+        .map(Seen::name)
+        .collect();
+    (!names.is_empty()).then(|| {
+        let message = format!(
+            "Nothing is heard of {}, which may still run what it was told before: bring it back, or delete its Node object if \
+             it is gone for good. {}",
+            join(&names),
+            each(scene, lost)
+        );
+        (reason, message)
+    })
+}
+
+fn deleting(scene: &Scene<'_>) -> String {
+    match scene.withdrawal {
+        Some(Withdrawal::Waiting { nodes, .. }) => {
+            let lost =
+                |member: &Seen<'_>| !member.is_live() && nodes.iter().any(|node| node == member.name());
+            let message = format!(
+                "Waiting until the addresses are let go by {}. {}",
+                join(nodes),
+                each(scene, lost)
+            );
+            message.trim_end().to_owned()
+        }
+        Some(Withdrawal::Done { unconfirmed }) if !unconfirmed.is_empty() => {
+            format!("The group goes without a confirmation by {}.", join(unconfirmed))
+        }
+        _ => "All members have let go of the addresses.".to_owned(),
+    }
+}
+
+/// What is to be said of each of these members, a sentence each.
+fn each(scene: &Scene<'_>, which: impl Fn(&Seen<'_>) -> bool) -> String {
+    let places = (0..scene.members.len()).filter(|place| which(&scene.members[*place]));
+    let sentences = places.map(|place| {
+        let name = scene.members[place].name();
+        let state = match members::state(scene, place) {
+            MemberState::Unknown => None,
+            state => Some(format!("{state:?}")),
+        };
+        let said = state.into_iter().chain(members::message(scene, place));
+        sentence(&format!("{name}: {}", said.collect::<Vec<_>>().join(", ")))
+    });
+    sentences.collect::<Vec<_>>().join(" ")
+}
