@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdfast_api::yaml;
-use holdfast_lab::kubernetes::{NAMESPACE, assets::HELM};
+use holdfast_lab::kubernetes::{ControlPlane, NAMESPACE, assets::HELM};
 use serde_json::Value;
 
 use crate::Result;
@@ -32,6 +32,19 @@ pub fn helm(args: &[&str]) -> Result<Command> {
         command.env(variable, "/nonexistent");
     }
     Ok(command)
+}
+
+/// What becomes of `helm ARGS` in the API server's node, asked by somebody who may do anything.
+///
+/// # Errors
+/// When there is no Helm; the error says how to get it.
+pub fn helm_in(plane: &ControlPlane, args: &[&str]) -> Result<Output> {
+    let program = HELM.find()?.display().to_string();
+    // What it has learned about the API is kept in the lab, not in somebody's home.
+    let home = format!("HOME={}", plane.node().folder().display());
+    let kubeconfig = format!("--kubeconfig={}", plane.admin_kubeconfig().display());
+    let words = [&[&*home, &program, &kubeconfig, "--namespace", NAMESPACE], args].concat();
+    Ok(plane.node().exec("env", &words)?)
 }
 
 /// The chart's objects with these values, each as `path=JSON`.
