@@ -27,22 +27,50 @@ use crate::duration::GatewayDuration;
     status = "VirtualIPGroupStatus",
     derive = "PartialEq",
     doc = "Virtual IP addresses that one node of the cluster serves at a time.",
-    printcolumn(name = "Active", type_ = "string", json_path = ".status.activeNode"),
+    category = "holdfast",
     printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+        name = "VRID",
+        type_ = "integer",
+        description = "The virtual router's identifier.",
+        json_path = ".spec.virtualRouterID"
     ),
     printcolumn(
         name = "Addresses",
         type_ = "string",
-        json_path = ".spec.addresses[*].address"
+        description = "The virtual addresses.",
+        json_path = ".status.summary.addresses"
     ),
-    printcolumn(name = "VRID", type_ = "integer", json_path = ".spec.virtualRouterID"),
+    printcolumn(
+        name = "Active",
+        type_ = "string",
+        description = "The node that serves the addresses.",
+        json_path = ".status.activeNode"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        description = "Whether the present generation is applied and exactly one node serves the addresses.",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(
         name = "Reason",
         type_ = "string",
+        description = "Why the group is ready or not.",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
+    printcolumn(
+        name = "Interface",
+        type_ = "string",
+        description = "The interfaces on which members take part.",
+        json_path = ".status.summary.interfaces",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Members",
+        type_ = "string",
+        description = "The nodes that take part.",
+        json_path = ".status.summary.members",
         priority = 1
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -92,8 +120,8 @@ pub struct VirtualIPGroupSpec {
     /// How long after its agent's start a node stays out of the election.
     #[serde(default)]
     pub startup_delay: GatewayDuration,
-    /// What is watched on each node: a node whose service fails hands over. Not built yet: a node on its own refuses
-    /// groups with probes.
+    /// What is watched on each node: a node whose service fails hands over. Not built yet: groups with probes are
+    /// refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

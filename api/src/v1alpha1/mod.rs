@@ -14,10 +14,10 @@ pub use common::{
 };
 pub use group::{Advertisement, NodeOverride, VirtualIPGroup, VirtualIPGroupSpec};
 pub use node::{
-    GroupSource, NodeAdvertisement, NodeGroup, NodeGroupStatus, NodeTransition, VirtualIPNode,
+    GroupSource, NodeAdvertisement, NodeGroup, NodeGroupStatus, NodeSummary, NodeTransition, VirtualIPNode,
     VirtualIPNodeSpec, VirtualIPNodeStatus,
 };
-pub use status::{Fault, Member, MemberState, Transition, VirtualIPGroupStatus};
+pub use status::{Fault, GroupSummary, Member, MemberState, Transition, VirtualIPGroupStatus};
 
 /// The API group of every object of Holdfast.
 pub const GROUP: &str = "vip.holdfast.dev";

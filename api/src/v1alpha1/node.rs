@@ -28,8 +28,46 @@ use crate::duration::GatewayDuration;
     derive = "PartialEq",
     derive = "Default",
     doc = "What one node does with virtual IP addresses. Written by Holdfast: change the VirtualIPGroups instead.",
-    printcolumn(name = "Groups", type_ = "string", json_path = ".spec.groups[*].name"),
-    printcolumn(name = "States", type_ = "string", json_path = ".status.groups[*].state"),
+    category = "holdfast",
+    printcolumn(
+        name = "Groups",
+        type_ = "string",
+        description = "The groups that the node takes part in.",
+        json_path = ".status.summary.groups"
+    ),
+    printcolumn(
+        name = "Active",
+        type_ = "string",
+        description = "The groups whose addresses the node serves.",
+        json_path = ".status.summary.active"
+    ),
+    printcolumn(
+        name = "Problem",
+        type_ = "string",
+        description = "What keeps the agent from doing all it should.",
+        json_path = ".status.problems[0].reason"
+    ),
+    printcolumn(
+        name = "Generation",
+        type_ = "integer",
+        description = "The generation of the spec.",
+        json_path = ".metadata.generation",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Applied",
+        type_ = "integer",
+        description = "The generation of the spec that the agent has applied.",
+        json_path = ".status.observedGeneration",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Agent",
+        type_ = "string",
+        description = "The version of the agent.",
+        json_path = ".status.agentVersion",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -170,6 +208,21 @@ pub struct VirtualIPNodeStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub groups: Vec<NodeGroupStatus>,
+    /// What `kubectl get` prints of the list of groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<NodeSummary>,
+}
+
+/// Lists of a node in one line each: the first entries, and how many more there are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeSummary {
+    /// The groups' names.
+    #[schemars(length(max = 256))]
+    pub groups: String,
+    /// The names of the groups that the node serves.
+    #[schemars(length(max = 256))]
+    pub active: String,
 }
 
 /// What one node does with one group.

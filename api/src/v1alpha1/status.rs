@@ -35,6 +35,24 @@ pub struct VirtualIPGroupStatus {
     /// How the addresses came to where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_transition: Option<Transition>,
+    /// What `kubectl get` prints of the lists here and in the spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<GroupSummary>,
+}
+
+/// Lists of a group in one line each: the first entries, and how many more there are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupSummary {
+    /// The virtual addresses, without their prefix lengths.
+    #[schemars(length(max = 256))]
+    pub addresses: String,
+    /// The interfaces on which members take part.
+    #[schemars(length(max = 64))]
+    pub interfaces: String,
+    /// The members' names.
+    #[schemars(length(max = 1024))]
+    pub members: String,
 }
 
 /// One member of a group.
