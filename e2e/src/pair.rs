@@ -10,7 +10,7 @@ use holdfast_lab::{
     Agent, AgentOptions, Keepalived, Lab, Meter, Node, Process, Report, keepalived::VrrpInstance,
 };
 
-use crate::{Group, Result, file_of};
+use crate::{Group, Result, file_of, formula::MARGIN_BESIDE};
 
 /// How long anything may take that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(12);
@@ -100,6 +100,24 @@ pub fn stays_on(meter: &Meter, vip: IpAddr, node: &str, duration: Duration) -> R
         return Err(format!("{vip} did not stay on {node} for {duration:?}: {report:#?}").into());
     }
     Ok(())
+}
+
+/// Fails if a client of `vip` noticed anything since `start`: another holder, another who answered, or a silence.
+///
+/// # Panics
+/// With what was seen.
+pub fn unnoticed(meter: &Meter, vip: IpAddr, start: Instant) {
+    let report = meter.report_since(vip, start);
+    assert_eq!(
+        (report.held_by_nobody, report.held_twice),
+        (Duration::ZERO, Duration::ZERO),
+        "{report:#?}"
+    );
+    assert_eq!(report.answered_by.len(), 1, "{report:#?}");
+    assert!(
+        report.longest_silence <= MARGIN_BESIDE + report.control_silence,
+        "{report:#?}"
+    );
 }
 
 /// Plugs a node's cable in again, after the kernel has had time to take note on both of its ends that it was pulled: Linux

@@ -10,12 +10,12 @@ use std::{
 
 use holdfast_e2e::{
     Group, Pair, Result, Router, file_of,
-    formula::{MARGIN_BESIDE, NO_HOLE},
+    formula::NO_HOLE,
     look,
-    pair::{PATIENCE, Scene, settle_on, stays_on},
+    pair::{PATIENCE, Scene, settle_on, stays_on, unnoticed},
 };
 use holdfast_lab::{
-    Agent, Meter,
+    Agent,
     harness::{Case, Outcome, main as run},
     wait_until,
 };
@@ -77,21 +77,6 @@ fn transitions(agent: &Agent, group: &str) -> Result<(String, String, u64)> {
         text("since"),
         look::counter(&group, "becameActive"),
     ))
-}
-
-/// Fails if a client of `vip` noticed anything since `start`.
-fn unnoticed(meter: &Meter, vip: IpAddr, start: Instant) {
-    let report = meter.report_since(vip, start);
-    assert_eq!(
-        (report.held_by_nobody, report.held_twice),
-        (Duration::ZERO, Duration::ZERO),
-        "{report:#?}"
-    );
-    assert_eq!(report.answered_by.len(), 1, "{report:#?}");
-    assert!(
-        report.longest_silence <= MARGIN_BESIDE + report.control_silence,
-        "{report:#?}"
-    );
 }
 
 /// By SIGHUP, and by a file written anew.

@@ -79,12 +79,11 @@ impl Cluster {
         let labels = [LABEL];
         let labelled: Vec<(&Node, &[(&str, &str)])> = nodes.iter().map(|node| (node, &labels[..])).collect();
         plane.add_nodes(&labelled)?;
-        let token = plane.token(NAMESPACE, OPERATOR_ACCOUNT)?;
         Ok(Self {
             agents: BTreeMap::new(),
             operators: Vec::new(),
             console: Console::new(plane.node(), plane.admin_kubeconfig())?,
-            operator_kubeconfig: plane.kubeconfig_for_token(OPERATOR_ACCOUNT, &token, None)?,
+            operator_kubeconfig: operator_kubeconfig(&plane)?,
             plane,
             client,
             nodes,
@@ -118,6 +117,15 @@ impl Cluster {
         let node = self.lab.node(name)?;
         self.plane.add_node(&node, &[])?;
         self.nodes.push(node);
+        Ok(())
+    }
+
+    /// Writes the operators' kubeconfig anew, for an API server that has moved.
+    ///
+    /// # Errors
+    /// When the API server gives no token.
+    pub fn renew_operator_kubeconfig(&mut self) -> Result<()> {
+        self.operator_kubeconfig = operator_kubeconfig(&self.plane)?;
         Ok(())
     }
 
@@ -189,6 +197,11 @@ impl Cluster {
     pub fn reconnect(&self) -> Result<()> {
         Ok(self.plane.node().heal_losses()?)
     }
+}
+
+fn operator_kubeconfig(plane: &ControlPlane) -> Result<PathBuf> {
+    let token = plane.token(NAMESPACE, OPERATOR_ACCOUNT)?;
+    Ok(plane.kubeconfig_for_token(OPERATOR_ACCOUNT, &token, None)?)
 }
 
 /// A group of these addresses on the nodes with [`LABEL`], advertised every 100 ms by unicast.

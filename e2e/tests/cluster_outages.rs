@@ -1,0 +1,371 @@
+//! The API server, etcd and what they know go away and come back: no address does.
+
+#![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
+
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use holdfast_api::v1alpha1::VirtualIPGroup;
+use holdfast_e2e::{
+    Result,
+    cluster::{Cluster, Console, SETTLED, conditions, group_preferring},
+    formula::{MARGIN_BESIDE, Timing},
+    look,
+    pair::{PATIENCE, plug_again, settle_on, stays_on, unnoticed},
+};
+use holdfast_lab::{
+    AgentOptions, Meter,
+    harness::{Case, Outcome, main as run},
+    wait_until,
+};
+use serde_json::{Value, json};
+
+fn main() -> std::process::ExitCode {
+    let long = Duration::from_mins(3);
+    run(&[
+        Case::new(
+            "a_failover_needs_no_api_server_and_the_status_is_right_after_it",
+            failover,
+        )
+        .timeout(long),
+        Case::new(
+            "agents_restarted_without_an_api_server_serve_from_their_cache",
+            cached,
+        )
+        .timeout(long),
+        Case::new(
+            "deleted_definitions_and_nodes_take_no_address_away",
+            definitions_and_nodes,
+        )
+        .timeout(long),
+        Case::new("an_older_snapshot_of_etcd_takes_no_address_away", older_snapshot).timeout(long),
+        Case::new(
+            "an_agent_that_missed_an_edit_catches_up_after_an_expired_watch",
+            expired_watch,
+        )
+        .timeout(long),
+        Case::new("an_api_server_that_throttles_delays_reports_only", throttled).timeout(long),
+        Case::new(
+            "an_api_server_on_a_new_port_is_followed_without_moving_an_address",
+            new_port,
+        )
+        .timeout(long),
+    ])
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn vip() -> IpAddr {
+    ip("10.77.0.100")
+}
+
+fn web() -> Value {
+    group_preferring("web", &["10.77.0.100/24"], "a")
+}
+
+/// Two nodes with web served by a, and its Ready condition true.
+fn serving() -> Result<(Cluster, Meter)> {
+    let cluster = Cluster::start(&["a", "b"])?;
+    let meter = cluster.meter(&[vip(), ip("10.77.0.101")])?;
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+    Ok((cluster, meter))
+}
+
+/// Fails if a takeover took longer than the protocol promises.
+fn as_fast_as_ever(meter: &Meter, start: Instant) {
+    let report = meter.report_since(vip(), start);
+    let promised = Timing::v3(100).outage(100, MARGIN_BESIDE, report.control_silence);
+    println!("nobody answered for {:?}", report.longest_silence);
+    assert!(
+        report.longest_silence <= *promised.end(),
+        "{promised:?}, but {report:#?}"
+    );
+}
+
+fn failover() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    let statuses = cluster.console.record::<VirtualIPGroup>();
+    let recorded = Instant::now();
+
+    // Without an API server, an agent is killed.
+    cluster.plane.kill_api_server()?;
+    let start = Instant::now();
+    cluster.agents.get_mut("a").unwrap().process.kill()?;
+    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    as_fast_as_ever(&meter, start);
+    cluster.plane.start_api_server()?;
+    let back = Instant::now();
+    let after = cluster
+        .console
+        .wait_for_group("web", "the status follows", SETTLED, |group| {
+            active(group) == Some("b")
+        })?;
+    println!(
+        "the status was right {:?} after the API server's return",
+        back.elapsed()
+    );
+    let transition = after.status.unwrap().last_transition.unwrap();
+    assert_eq!(transition.to.as_deref(), Some("b"), "{transition:?}");
+    cluster.start_agent("a")?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+
+    // While etcd hangs, a cable is pulled.
+    cluster.plane.freeze_etcd()?;
+    let start = Instant::now();
+    cluster.node("a")?.unplug()?;
+    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    as_fast_as_ever(&meter, start);
+    thread::sleep(Duration::from_secs(5));
+    plug_again(cluster.node("a")?)?;
+    settle_on(&meter, &[vip()], "a")?;
+    cluster.plane.thaw_etcd()?;
+    let back = Instant::now();
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    println!("the status was right {:?} after etcd's thaw", back.elapsed());
+
+    never_split(&statuses.since(recorded));
+    Ok(())
+}
+
+fn active(group: &VirtualIPGroup) -> Option<&str> {
+    group.status.as_ref()?.active_node.as_deref()
+}
+
+fn never_split(versions: &[VirtualIPGroup]) {
+    assert!(versions.len() > 1, "the statuses were not seen: {versions:?}");
+    for version in versions {
+        assert!(
+            !conditions::is_true(version, "SplitBrain"),
+            "{}",
+            conditions::describe(version)
+        );
+    }
+}
+
+fn cached() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    let kubeconfigs = [
+        ("a", cluster.plane.agent_kubeconfig("a")?),
+        ("b", cluster.plane.agent_kubeconfig("b")?),
+    ];
+    cluster.plane.kill_api_server()?;
+
+    // The active agent is killed and comes back within the lifetime of its addresses, and nobody notices.
+    let start = Instant::now();
+    cluster.agents.get_mut("b").unwrap().process.kill()?;
+    cluster.start_agent_with("b", &kubeconfigs[1].1, None, &AgentOptions::default())?;
+    look::wait_for_state(cluster.agent("b")?, "web", "Backup", PATIENCE)?;
+    unnoticed(&meter, vip(), start);
+
+    // All nodes start at once, as after a power cut, and there is no API server.
+    for agent in cluster.agents.values_mut() {
+        agent.process.kill()?;
+    }
+    meter.wait_for_holders(vip(), &[], PATIENCE)?;
+    let start = Instant::now();
+    for (node, kubeconfig) in &kubeconfigs {
+        cluster.start_agent_with(node, kubeconfig, None, &AgentOptions::default())?;
+    }
+    meter.wait_for_answer(vip(), "a", PATIENCE)?;
+    println!("served from the cache after {:?}", start.elapsed());
+    settle_on(&meter, &[vip()], "a")?;
+
+    let start = Instant::now();
+    cluster.plane.start_api_server()?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    unnoticed(&meter, vip(), start);
+    Ok(())
+}
+
+fn definitions_and_nodes() -> Outcome {
+    let (cluster, meter) = serving()?;
+    let start = Instant::now();
+    cluster.plane.kubectl(&["delete", "node", "a", "b"])?;
+    thread::sleep(Duration::from_secs(2));
+    unnoticed(&meter, vip(), start);
+    let without_nodes = cluster.console.group("web")?;
+    assert_eq!(
+        active(&without_nodes),
+        Some("a"),
+        "{}",
+        conditions::describe(&without_nodes)
+    );
+
+    // Deleting a definition deletes its objects, which is more than their owner asked for.
+    cluster.plane.kubectl(&[
+        "delete",
+        "crd",
+        "virtualipgroups.vip.holdfast.dev",
+        "virtualipnodes.vip.holdfast.dev",
+        "--wait=false",
+    ])?;
+    stays_on(&meter, vip(), "a", Duration::from_secs(5))?;
+    unnoticed(&meter, vip(), start);
+    // A group that hangs in its deletion is freed by hand, as people do.
+    let patch = r#"{"metadata": {"finalizers": null}}"#;
+    cluster
+        .plane
+        .kubectl(&["patch", "vipg", "web", "--type=merge", "-p", patch])
+        .ok();
+    wait_until("the definitions are gone", SETTLED, || {
+        Ok(cluster.plane.get(&["crd"])?["items"] == json!([]))
+    })?;
+    stays_on(&meter, vip(), "a", Duration::from_secs(3))?;
+    unnoticed(&meter, vip(), start);
+
+    // Everything is written anew, and taken up as it runs.
+    cluster.plane.install_crds()?;
+    let labels = [holdfast_e2e::cluster::LABEL];
+    cluster
+        .plane
+        .add_nodes(&[(cluster.node("a")?, &labels), (cluster.node("b")?, &labels)])?;
+    let mut again = web();
+    again["spec"]["virtualRouterID"] = json!(without_nodes.spec.virtual_router_id);
+    cluster.apply(&again)?;
+    cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
+    unnoticed(&meter, vip(), start);
+    Ok(())
+}
+
+fn older_snapshot() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    cluster.plane.snapshot("before")?;
+    let more = group_preferring("more", &["10.77.0.101/24"], "b");
+    cluster.apply(&more)?;
+    cluster.console.wait_until_ready("more", "b", SETTLED)?;
+    settle_on(&meter, &[ip("10.77.0.101")], "b")?;
+
+    let start = Instant::now();
+    cluster.plane.restore("before")?;
+    assert!(cluster.console.group("more").is_err(), "the snapshot is older");
+    stays_on(&meter, ip("10.77.0.101"), "b", Duration::from_secs(5))?;
+    cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
+    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, ip("10.77.0.101"), start);
+
+    // What runs and nobody knows of is taken up when it is applied again, and can be deleted then.
+    cluster.apply(&more)?;
+    cluster.console.wait_until_ready("more", "b", 2 * SETTLED)?;
+    unnoticed(&meter, ip("10.77.0.101"), start);
+    cluster
+        .plane
+        .kubectl(&["delete", "vipg", "more", "--timeout=30s"])?;
+    meter.wait_for_holders(ip("10.77.0.101"), &[], PATIENCE)?;
+    unnoticed(&meter, vip(), start);
+    Ok(())
+}
+
+fn expired_watch() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    let start = Instant::now();
+    cluster.cut_off("b")?;
+    let mut edit = web();
+    edit["spec"]["addresses"] = json!([{"address": "10.77.0.100/24"}, {"address": "10.77.0.101/24"}]);
+    cluster.apply(&edit)?;
+    cluster
+        .console
+        .wait_for_node("b", "b's object is written", SETTLED, |node| {
+            node.spec.groups.iter().any(|group| group.addresses.len() == 2)
+        })?;
+    // A new API server remembers nothing of what was before it: who asks from there is told 410.
+    cluster.plane.kill_api_server()?;
+    cluster.plane.start_api_server()?;
+    cluster.reconnect()?;
+    let back = Instant::now();
+    cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
+    println!("caught up {:?} after the way was free again", back.elapsed());
+    unnoticed(&meter, vip(), start);
+    let told = cluster.console.node("b")?;
+    let status = told.status.unwrap();
+    assert_eq!(status.observed_generation, told.metadata.generation);
+    Ok(())
+}
+
+/// Every request of Holdfast's accounts is answered 429.
+const STARVED: &str = "
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: PriorityLevelConfiguration
+metadata: {name: starved}
+spec:
+  type: Limited
+  limited: {nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {type: Reject}}
+---
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: starved}
+spec:
+  matchingPrecedence: 1
+  priorityLevelConfiguration: {name: starved}
+  rules:
+  - subjects: [{kind: Group, group: {name: 'system:serviceaccounts:holdfast-system'}}]
+    resourceRules: [{verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true}]
+";
+
+fn throttled() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    let agent = cluster.plane.agent_kubeconfig("b")?;
+    cluster.plane.apply(STARVED)?;
+    wait_until("the agents are throttled", SETTLED, || {
+        let asked = cluster
+            .plane
+            .kubectl_as(&agent, &["get", "vipn", "b", "--request-timeout=1s"])?;
+        Ok(!asked.status.success())
+    })?;
+    let start = Instant::now();
+    cluster.agents.get_mut("a").unwrap().process.kill()?;
+    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    as_fast_as_ever(&meter, start);
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(
+        active(&cluster.console.group("web")?),
+        Some("a"),
+        "nobody could say so yet"
+    );
+
+    cluster.plane.kubectl(&["delete", "flowschema", "starved"])?;
+    let free = Instant::now();
+    cluster
+        .console
+        .wait_for_group("web", "the status follows", 2 * SETTLED, |group| {
+            active(group) == Some("b")
+        })?;
+    println!(
+        "the status was right {:?} after the throttle's end",
+        free.elapsed()
+    );
+    Ok(())
+}
+
+fn new_port() -> Outcome {
+    let (mut cluster, meter) = serving()?;
+    let start = Instant::now();
+    cluster.plane.move_api_server(7443)?;
+    cluster.console = Console::new(cluster.plane.node(), cluster.plane.admin_kubeconfig())?;
+    // Whoever moves an API server restarts its clients.
+    cluster.operators.clear();
+    cluster.renew_operator_kubeconfig()?;
+    cluster.start_operator(&holdfast_lab::kubernetes::OperatorOptions::default())?;
+    cluster.agents.get_mut("b").unwrap().process.kill()?;
+    cluster.start_agent("b")?;
+    unnoticed(&meter, vip(), start);
+    let stopped = cluster.agents.get_mut("a").unwrap().process.stop(PATIENCE)?;
+    assert!(stopped.success(), "{stopped}");
+    cluster.start_agent("a")?;
+    cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+    let report = meter.report_since(vip(), start);
+    assert_eq!(
+        report.held_by_nobody,
+        Duration::ZERO,
+        "handed over and taken back: {report:#?}"
+    );
+    Ok(())
+}

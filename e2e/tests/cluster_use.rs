@@ -1,0 +1,458 @@
+//! What a user of the cluster does: applies, looks, edits and deletes groups.
+
+#![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use holdfast_api::v1alpha1::{MemberState, VirtualIPGroup};
+use holdfast_e2e::{
+    Result,
+    cluster::{Cluster, LABEL, SETTLED, conditions, group, group_preferring},
+    formula::NO_HOLE,
+    pair::{PATIENCE, settle_on, unnoticed},
+};
+use holdfast_lab::{
+    Meter,
+    harness::{Case, Outcome, main as run},
+    kubernetes::{ControlPlaneOptions, OperatorOptions},
+    wait_until,
+};
+use serde_json::{Value, json};
+
+fn main() -> std::process::ExitCode {
+    let long = Duration::from_mins(3);
+    run(&[
+        Case::new("an_applied_group_is_served_and_says_so_to_a_person", applied).timeout(long),
+        Case::new("an_edit_moves_what_it_asks_for_and_nothing_else", edited).timeout(long),
+        Case::new("a_refused_edit_changes_nothing_and_says_why", refused).timeout(long),
+        Case::new("a_node_that_loses_its_label_hands_over_and_leaves", deselected).timeout(long),
+        Case::new("a_deleted_group_leaves_nothing_behind", deleted).timeout(long),
+        Case::new(
+            "a_group_that_carries_the_api_endpoint_is_not_deleted_by_mistake",
+            protected,
+        )
+        .timeout(long),
+        Case::new("fifty_groups_at_once_are_served_and_deleted", fifty).timeout(long),
+    ])
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn vip() -> IpAddr {
+    ip("10.77.0.100")
+}
+
+fn web() -> Value {
+    group_preferring("web", &["10.77.0.100/24"], "a")
+}
+
+/// Two nodes with web served by a, and its Ready condition true.
+fn serving() -> Result<(Cluster, Meter)> {
+    let cluster = Cluster::start(&["a", "b"])?;
+    let meter = cluster.meter(&[vip()])?;
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+    Ok((cluster, meter))
+}
+
+fn applied() -> Outcome {
+    let cluster = Cluster::start(&["a", "b"])?;
+    let meter = cluster.meter(&[vip()])?;
+    let start = Instant::now();
+    cluster.apply(&web())?;
+    let applied = start.elapsed();
+    meter.wait_for_answer(vip(), "a", SETTLED)?;
+    let answered = start.elapsed();
+    let ready = cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    println!(
+        "applied in {applied:?}, a client has an answer after {answered:?}, Ready after {:?}",
+        start.elapsed()
+    );
+
+    let status = ready.status.as_ref().unwrap();
+    let members: Vec<_> = status
+        .members
+        .iter()
+        .map(|member| (&*member.node, member.state))
+        .collect();
+    assert_eq!(members, [("a", MemberState::Active), ("b", MemberState::Backup)]);
+    assert_eq!(status.members[0].effective_priority, Some(200));
+    assert!(conditions::is_true(&ready, "Accepted"));
+    for kind in ["Degraded", "SplitBrain", "Reconciling", "Stalled"] {
+        assert!(
+            conditions::is_false(&ready, kind),
+            "{kind}: {}",
+            conditions::describe(&ready)
+        );
+    }
+    let transition = status.last_transition.as_ref().unwrap();
+    assert_eq!(transition.to.as_deref(), Some("a"));
+
+    // The identifier was written once, by somebody who says so.
+    let id = ready.spec.virtual_router_id.unwrap();
+    assert!((1..=255).contains(&id), "{id}");
+    let writers = cluster.plane.get(&["vipg", "web", "--show-managed-fields"])?["metadata"]["managedFields"]
+        .to_string();
+    assert!(writers.contains("holdfast-allocator"), "{writers}");
+
+    as_a_person_reads_it(&cluster, id)?;
+    settle_on(&meter, &[vip()], "a")
+}
+
+fn as_a_person_reads_it(cluster: &Cluster, id: i32) -> Outcome {
+    let kubectl = |line: &str| {
+        cluster
+            .plane
+            .kubectl(&line.split_whitespace().collect::<Vec<_>>())
+    };
+    let listed = kubectl("get vipg")?;
+    let header = listed.lines().next().unwrap_or_default();
+    let row: Vec<_> = listed
+        .lines()
+        .nth(1)
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    for column in ["NAME", "ADDRESSES", "ACTIVE", "READY", "VRID", "AGE"] {
+        assert!(header.contains(column), "{listed}");
+    }
+    for cell in ["web", "10.77.0.100/24", "a", "True", &id.to_string()] {
+        assert!(row.contains(&cell), "{cell}: {listed}");
+    }
+    let wide = kubectl("get vipg -o wide")?;
+    assert!(wide.len() > listed.len(), "{wide}");
+    println!("{wide}");
+    for condition in ["Ready", "SplitBrain=false", "Stalled=false"] {
+        kubectl(&format!("wait --for=condition={condition} --timeout=5s vipg/web"))?;
+    }
+    let described = kubectl("describe vipg web")?;
+    for word in ["Active Node:", "Last Transition Time:", "Reason:", "Members:"] {
+        assert!(described.contains(word), "{word} is not in {described}");
+    }
+    for field in [
+        "vipg.spec.preemption.type",
+        "vipg.spec.addresses.address",
+        "vipg.status.activeNode",
+        "vipn.spec.groups",
+    ] {
+        let explained = kubectl(&format!("explain {field}"))?;
+        let (_, text) = explained.split_once("DESCRIPTION:").unwrap_or_default();
+        assert!(text.split_whitespace().count() > 4, "{explained}");
+    }
+    let nodes = kubectl("get vipn")?;
+    assert!(nodes.contains("web") && nodes.contains("Backup"), "{nodes}");
+    Ok(())
+}
+
+fn edited() -> Outcome {
+    let (cluster, meter) = serving()?;
+    let since = |group: &VirtualIPGroup| group.status.as_ref().unwrap().members[0].since.clone();
+    let before = since(&cluster.console.group("web")?);
+
+    // What may be changed under a client's hands.
+    let mut spec = web();
+    let edits: [(&str, Value); 5] = [
+        ("/spec/advertisement/interval", json!("200ms")),
+        ("/spec/preemption", json!({"type": "Delayed", "delay": "1s"})),
+        ("/spec/nodeOverrides/0/priority", json!(150)),
+        (
+            "/spec/addresses",
+            json!([{"address": "10.77.0.100/24"}, {"address": "10.77.0.101/24"}]),
+        ),
+        ("/spec/addresses", json!([{"address": "10.77.0.100/24"}])),
+    ];
+    for (field, value) in edits {
+        let start = Instant::now();
+        set(&mut spec, field, value);
+        cluster.apply(&spec)?;
+        let ready = cluster.console.wait_until_ready("web", "a", SETTLED)?;
+        println!(
+            "{field}: applied on all nodes and Ready after {:?}",
+            start.elapsed()
+        );
+        assert_eq!(since(&ready), before, "{field}: {}", conditions::describe(&ready));
+        unnoticed(&meter, vip(), start);
+        if field == "/spec/addresses" {
+            let second = spec["spec"]["addresses"][1].is_object();
+            assert_eq!(cluster.node("a")?.holds(ip("10.77.0.101"))?, second);
+        }
+    }
+    // A label of a node, and an annotation, are nobody's business here.
+    let start = Instant::now();
+    cluster
+        .plane
+        .kubectl(&["label", "node", "a", "b", "vip.example.com/other=x"])?;
+    cluster.plane.kubectl(&["annotate", "vipg", "web", "note=x"])?;
+    std::thread::sleep(Duration::from_secs(1));
+    unnoticed(&meter, vip(), start);
+
+    // What asks to move, moves, and without a hole.
+    let start = Instant::now();
+    set(&mut spec, "/spec/preemption", json!({"type": "Immediate"}));
+    set(&mut spec, "/spec/nodeOverrides/0/nodes", json!(["b"]));
+    cluster.apply(&spec)?;
+    let moved = cluster.console.wait_until_ready("web", "b", SETTLED)?;
+    settle_on(&meter, &[vip()], "b")?;
+    let report = meter.report_since(vip(), start);
+    assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
+    assert!(
+        report.longest_silence <= NO_HOLE + Duration::from_millis(20) + report.control_silence,
+        "{report:#?}"
+    );
+    let transition = moved.status.unwrap().last_transition.unwrap();
+    assert_eq!(
+        (transition.from.as_deref(), transition.to.as_deref()),
+        (Some("a"), Some("b")),
+        "{transition:?}"
+    );
+
+    // Another virtual router: everybody is told at once, and one of them serves.
+    let start = Instant::now();
+    set(&mut spec, "/spec/virtualRouterID", json!(77));
+    cluster.apply(&spec)?;
+    cluster.console.wait_until_ready("web", "b", SETTLED)?;
+    settle_on(&meter, &[vip()], "b")?;
+    let report = meter.report_since(vip(), start);
+    assert_eq!(report.held_twice, Duration::ZERO, "{report:#?}");
+    assert_eq!(report.answered_by.len(), 1, "{report:#?}");
+    Ok(())
+}
+
+fn refused() -> Outcome {
+    let (cluster, meter) = serving()?;
+    let start = Instant::now();
+    // The API server refuses what one object decides, and names the field.
+    let mut wrong = web();
+    set(&mut wrong, "/spec/addresses/0/address", json!("10.77.0.300/24"));
+    let said = cluster.apply(&wrong).unwrap_err().to_string();
+    assert!(said.contains("spec.addresses"), "{said}");
+
+    // The operator refuses what only it can know. The older group is not disturbed.
+    let taken = group("more", &["10.77.0.100/24"]);
+    cluster.apply(&taken)?;
+    let more = cluster
+        .console
+        .wait_for_group("more", "the newer group is refused", SETTLED, |group| {
+            conditions::is_false(group, "Accepted")
+        })?;
+    assert_eq!(conditions::reason(&more, "Accepted"), "AddressConflict");
+    let message = conditions::message(&more, "Accepted");
+    assert!(
+        message.contains("web") && message.contains("10.77.0.100"),
+        "{message}"
+    );
+    assert!(conditions::is_true(&more, "Stalled") && conditions::is_false(&more, "Ready"));
+
+    // An edit that is refused leaves what ran.
+    let mut edit = web();
+    set(
+        &mut edit,
+        "/spec/nodeSelector/matchLabels",
+        json!({"no-node": "has-this"}),
+    );
+    cluster.apply(&edit)?;
+    let stalled = cluster
+        .console
+        .wait_for_group("web", "the edit is refused", SETTLED, |group| {
+            conditions::is_current(group) && conditions::is_false(group, "Accepted")
+        })?;
+    assert_eq!(conditions::reason(&stalled, "Accepted"), "NoNodeMatches");
+    assert!(conditions::is_false(&stalled, "Ready"));
+    std::thread::sleep(Duration::from_secs(1));
+    unnoticed(&meter, vip(), start);
+
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    unnoticed(&meter, vip(), start);
+    Ok(())
+}
+
+fn deselected() -> Outcome {
+    let (cluster, meter) = serving()?;
+    let start = Instant::now();
+    let (key, value) = LABEL;
+    cluster
+        .plane
+        .kubectl(&["label", "node", "a", &format!("{key}-")])?;
+    let left = cluster
+        .console
+        .wait_for_group("web", "a has left", SETTLED, |group| {
+            let status = group.status.as_ref();
+            status
+                .is_some_and(|status| status.members.len() == 1 && status.active_node.as_deref() == Some("b"))
+        })?;
+    assert!(
+        conditions::is_true(&left, "Ready"),
+        "{}",
+        conditions::describe(&left)
+    );
+    settle_on(&meter, &[vip()], "b")?;
+    let report = meter.report_since(vip(), start);
+    assert_eq!(report.held_by_nobody, Duration::ZERO, "handed over: {report:#?}");
+    without(&cluster, "a", "web")?;
+
+    let start = Instant::now();
+    cluster
+        .plane
+        .kubectl(&["label", "node", "a", &format!("{key}={value}")])?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+    let report = meter.report_since(vip(), start);
+    assert_eq!(report.held_by_nobody, Duration::ZERO, "taken back: {report:#?}");
+    Ok(())
+}
+
+fn deleted() -> Outcome {
+    let (cluster, meter) = serving()?;
+    let start = Instant::now();
+    cluster
+        .plane
+        .kubectl(&["delete", "vipg", "web", "--timeout=20s"])?;
+    println!("deleted after {:?}", start.elapsed());
+    meter.wait_for_holders(vip(), &[], PATIENCE)?;
+    let report = meter.report_since(vip(), start);
+    assert!(
+        report.answered_by.iter().all(|span| *span.node == *"a"),
+        "nobody takes over on the way out: {report:#?}"
+    );
+    for node in ["a", "b"] {
+        without(&cluster, node, "web")?;
+    }
+    // The name is free again, and so is the address.
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")
+}
+
+/// Waits until the object of `node` does not know the group any more, on either side.
+fn without(cluster: &Cluster, node: &str, group: &str) -> Outcome {
+    let what = format!("{node} has forgotten {group}");
+    cluster.console.wait_for_node(node, &what, SETTLED, |object| {
+        let told = object.spec.groups.iter().any(|entry| entry.name == group);
+        let said = object
+            .status
+            .as_ref()
+            .is_some_and(|status| status.groups.iter().any(|entry| entry.name == group));
+        !told && !said
+    })?;
+    Ok(())
+}
+
+fn protected() -> Outcome {
+    let mut cluster = Cluster::without_programs(&["a", "b"], &ControlPlaneOptions::default())?;
+    cluster.start_operator(&OperatorOptions {
+        arguments: vec!["--api-endpoint".to_owned(), vip().to_string()],
+        ..OperatorOptions::default()
+    })?;
+    for node in ["a", "b"] {
+        cluster.start_agent(node)?;
+    }
+    let meter = cluster.meter(&[vip()])?;
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    settle_on(&meter, &[vip()], "a")?;
+    let start = Instant::now();
+    cluster
+        .plane
+        .kubectl(&["delete", "vipg", "web", "--wait=false"])?;
+    let kept = cluster
+        .console
+        .wait_for_group("web", "its deletion is held", SETTLED, |group| {
+            conditions::reason(group, "Stalled") == "DeletionProtected"
+        })?;
+    let message = conditions::message(&kept, "Stalled");
+    assert!(message.contains("vip.holdfast.dev/allow-delete"), "{message}");
+    std::thread::sleep(Duration::from_secs(2));
+    unnoticed(&meter, vip(), start);
+    cluster
+        .plane
+        .kubectl(&["annotate", "vipg", "web", "vip.holdfast.dev/allow-delete=true"])?;
+    meter.wait_for_holders(vip(), &[], SETTLED)?;
+    wait_until("the group is gone", SETTLED, || {
+        Ok(cluster.console.group("web").is_err())
+    })?;
+    Ok(())
+}
+
+fn fifty() -> Outcome {
+    const COUNT: u8 = 50;
+    let cluster = Cluster::start(&["a", "b"])?;
+    let names: Vec<String> = (1..=COUNT).map(|number| format!("group-{number}")).collect();
+    let groups: Vec<Value> = names
+        .iter()
+        .zip(101_u8..)
+        .map(|(name, last)| group(name, &[&format!("10.77.0.{last}/24")]))
+        .collect();
+    let start = Instant::now();
+    cluster.apply(&json!({"apiVersion": "v1", "kind": "List", "items": groups}))?;
+    let applied = start.elapsed();
+    let mut ids = BTreeSet::new();
+    for name in &names {
+        let ready = cluster.console.wait_for_group(
+            name,
+            &format!("{name} is Ready"),
+            Duration::from_secs(40),
+            |group| conditions::is_current(group) && conditions::is_true(group, "Ready"),
+        )?;
+        ids.insert(ready.spec.virtual_router_id.unwrap());
+    }
+    println!(
+        "{COUNT} groups applied in {applied:?}, all Ready after {:?}",
+        start.elapsed()
+    );
+    assert_eq!(ids.len(), usize::from(COUNT), "each has an identifier of its own");
+    let held = |node: &str| -> Result<BTreeSet<IpAddr>> {
+        let addresses = cluster
+            .node(node)?
+            .addresses()?
+            .into_iter()
+            .map(|held| held.address);
+        Ok(addresses
+            .filter(|address| (101..=150).any(|last| *address == IpAddr::from([10, 77, 0, last])))
+            .collect())
+    };
+    let (on_a, on_b) = (held("a")?, held("b")?);
+    assert_eq!(on_a.len() + on_b.len(), usize::from(COUNT), "{on_a:?} {on_b:?}");
+    assert!(on_a.is_disjoint(&on_b), "{on_a:?} {on_b:?}");
+    for node in ["a", "b"] {
+        let generation = cluster
+            .console
+            .node(node)?
+            .metadata
+            .generation
+            .unwrap_or_default();
+        println!("{node} was written {generation} times");
+        assert!(
+            generation <= i64::from(COUNT) * 2,
+            "{node} was written {generation} times"
+        );
+    }
+
+    let start = Instant::now();
+    cluster
+        .plane
+        .kubectl(&["delete", "vipg", "--all", "--timeout=60s"])?;
+    println!("all deleted after {:?}", start.elapsed());
+    wait_until("nobody holds any of them", PATIENCE, || {
+        let all = held("a").and_then(|on_a| Ok((on_a, held("b")?)));
+        Ok(all.is_ok_and(|(on_a, on_b)| on_a.is_empty() && on_b.is_empty()))
+    })?;
+    Ok(())
+}
+
+/// Sets the field at a JSON pointer, whose last part need not exist yet.
+fn set(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = object.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(list) => list[field.parse::<usize>().unwrap()] = value,
+        other => other[field] = value,
+    }
+}
