@@ -47,12 +47,11 @@ pub(super) fn written_share(group: &VirtualIPGroup, node: &NodeRecord) -> Option
     if let Some(kube) = &node.node {
         return share_of(group, view(&kube.labels));
     }
-    // Which overrides match it nobody knows without its labels: what it was told of itself stays.
+    // Which selectors match it nobody knows without its labels. A priority that was told stays, so that nothing moves; where
+    // the rest differs from what was told, it is not told before its Node is back.
     let mut share = share_of(group, view(&BTreeMap::new()))?;
     if let Some(stored) = node.stored(&share.name) {
         share.priority = stored.priority;
-        share.interface.clone_from(&stored.interface);
-        share.source_addresses.clone_from(&stored.source_addresses);
     }
     Some(share)
 }

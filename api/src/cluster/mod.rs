@@ -9,6 +9,8 @@ mod peers;
 mod plan;
 mod seat;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod weight;
 mod withdraw;
 

@@ -108,6 +108,9 @@ impl<'a> Plan<'a> {
     /// What the member at `place` is told; `None` if it is told nothing, which changes nothing.
     pub fn entry(&self, place: usize) -> Option<NodeGroup> {
         let (seat, share) = (&self.seats[place], self.shares[place].as_ref()?);
+        if seat.is_unseen() && seat.stored.is_none() {
+            return None;
+        }
         let is_active = self.active == Some(place);
         let (said, may_become_active) = match (self.step, seat.entry()) {
             (Step::Go, Some(entry)) => {
@@ -134,8 +137,8 @@ impl<'a> Plan<'a> {
         let awake: Vec<usize> = (0..self.seats.len())
             .filter(|place| !self.seats[*place].is_quiet())
             .collect();
-        let others_awake = awake.iter().any(|place| self.active != Some(*place));
-        if !awake.iter().any(|place| self.changes(*place)) || !others_awake {
+        let alone = awake.iter().all(|place| self.active == Some(*place) && self.is_reachable(*place));
+        if alone || !awake.iter().any(|place| self.changes(*place)) {
             Step::Go
         } else if awake.iter().all(|place| self.follows(*place)) {
             Step::Lock
@@ -158,8 +161,13 @@ impl<'a> Plan<'a> {
     /// Whether a member that is not quiet is expected to acknowledge what it is told.
     fn follows(&self, place: usize) -> bool {
         let seat = &self.seats[place];
-        let has_part = self.shares[place].is_some() && seat.entry().is_some();
-        has_part && seat.is_live() && (seat.is_certain() || !seat.is_admitted())
+        let told = self.shares[place].is_some() && seat.entry().is_some();
+        told && self.is_reachable(place) && (seat.is_certain() || !seat.is_admitted())
+    }
+
+    /// Whether a member can be told another identity: its agent listens, and its Node says what it is to be.
+    fn is_reachable(&self, place: usize) -> bool {
+        self.seats[place].is_live() && self.seats[place].record.node.is_some()
     }
 
     /// Whether the member at `place` may become Active with what it is about to be told.

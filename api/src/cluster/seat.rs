@@ -91,10 +91,15 @@ impl<'a> Seat<'a> {
         match self.reported {
             Some(_) => self.is_certain(),
             // Leave to become Active is taken back only from somebody who has reported the group, and a tombstone stays
-            // until it is acknowledged. So whoever has never reported it has never had leave; but an agent that is there
-            // and has never reported anything may remember what an object said that exists no longer.
-            None => self.has_spoken() || !self.is_live(),
+            // until it is acknowledged. So whoever has never reported it has never had leave.
+            None => !self.is_unseen(),
         }
+    }
+
+    /// Whether its agent is there and has not said yet what it runs, which may be what a file or an object that is gone told
+    /// it: nothing is put over that unseen.
+    pub fn is_unseen(&self) -> bool {
+        self.is_live() && !self.has_spoken()
     }
 
     /// For comparing reports of Active: the latest is the one that counts.
