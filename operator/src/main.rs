@@ -1,3 +1,7 @@
-//! `holdfast-operator`.
+//! The `holdfast-operator` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    holdfast_operator::cli::main()
+}

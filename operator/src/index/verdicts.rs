@@ -1,0 +1,129 @@
+//! Which groups are accepted beside which: a change of one is carried to those that share an address, or a virtual
+//! router identifier on a common member, and no further.
+
+use core::cmp::Ordering;
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use holdfast_api::cluster::{NodeRecord, Rival, Verdict, judge, outranks};
+use holdfast_api::v1alpha1::{Family, VirtualIPGroup};
+use kube::ResourceExt as _;
+
+use super::{Index, virtual_addresses};
+
+impl Index {
+    /// Whether a group is accepted. `None`: there is no such group, or the index has not settled.
+    pub fn verdict(&self, group: &str) -> Option<&Verdict> {
+        self.verdicts.get(group)
+    }
+
+    /// The group and those that its verdict can change are to be judged again.
+    pub(super) fn unjudge_with_neighbors(&mut self, group: &str) {
+        self.unjudged.insert(group.to_owned());
+        let neighbors = self.neighbors(group);
+        self.unjudged.extend(neighbors);
+    }
+
+    /// Judges whatever has to be, first those that come first: a verdict depends on theirs only.
+    pub(super) fn judge_anew(&mut self) {
+        let mut waiting: Vec<String> = core::mem::take(&mut self.unjudged).into_iter().collect();
+        let mut concerned = BTreeSet::new();
+        while let Some(name) = waiting.pop() {
+            if self.groups.contains_key(&name) && concerned.insert(name.clone()) {
+                waiting.extend(self.neighbors(&name));
+            }
+        }
+        let mut concerned: Vec<Arc<VirtualIPGroup>> = concerned
+            .iter()
+            .filter_map(|name| self.groups.get(name).cloned())
+            .collect();
+        concerned.sort_by(|a, b| first(a, b));
+        for group in concerned {
+            let name = group.name_any();
+            let verdict = self.judge(&group);
+            if self.verdicts.get(&name) != Some(&verdict) {
+                self.verdicts.insert(name.clone(), verdict);
+                self.touch_members(&name);
+                self.dirty.groups.insert(name);
+            }
+        }
+    }
+
+    fn judge(&self, group: &VirtualIPGroup) -> Verdict {
+        let name = group.name_any();
+        let rivals: Vec<(&VirtualIPGroup, Vec<&NodeRecord>)> = self
+            .neighbors(&name)
+            .iter()
+            .filter(|rival| self.verdicts.get(*rival).is_some_and(|verdict| verdict.accepted))
+            .filter_map(|rival| self.groups.get(rival))
+            .filter(|rival| outranks(rival, group))
+            .map(|rival| (&**rival, self.present_members(&rival.name_any())))
+            .collect();
+        let rivals: Vec<Rival<'_>> = rivals
+            .iter()
+            .map(|(group, members)| Rival { group, members })
+            .collect();
+        let members = self.present_members(&name);
+        // One that is yet to be given an identifier is judged as if it had been: it conflicts with nobody's.
+        let mut given = None;
+        if group.spec.virtual_router_id.is_none()
+            && let Some(identifier) = self.free_identifier(&name)
+        {
+            let group = given.insert(group.clone());
+            group.spec.virtual_router_id = Some(i32::from(identifier));
+        }
+        let group = given.as_ref().unwrap_or(group);
+        judge(group, &members, &rivals, &|address| self.sole_address_of(address))
+    }
+
+    /// The groups with which this one can be in conflict.
+    fn neighbors(&self, name: &str) -> BTreeSet<String> {
+        let Some(group) = self.groups.get(name) else {
+            return BTreeSet::new();
+        };
+        let same_address = virtual_addresses(group)
+            .into_iter()
+            .filter_map(|address| self.virtual_addresses.get(&address))
+            .flatten();
+        let fellows = self
+            .members
+            .get(name)
+            .into_iter()
+            .flatten()
+            .filter_map(|node| self.memberships.get(node))
+            .flatten();
+        let same_router = fellows.filter(|other| {
+            let id = group.spec.virtual_router_id;
+            id.is_some() && self.groups.get(*other).and_then(|it| it.spec.virtual_router_id) == id
+        });
+        let mut neighbors: BTreeSet<String> = same_address.chain(same_router).cloned().collect();
+        neighbors.remove(name);
+        neighbors
+    }
+
+    /// The Node that has this address and no other one of its family.
+    fn sole_address_of(&self, address: IpAddr) -> Option<String> {
+        let sole = |name: &&String| {
+            let node = self.nodes.get(*name).and_then(|entry| entry.record.node.as_ref());
+            node.is_some_and(|node| {
+                let family = node
+                    .internal_ips
+                    .iter()
+                    .filter(|ip| Family::of(**ip) == Family::of(address));
+                family.count() == 1
+            })
+        };
+        self.node_addresses.get(&address)?.iter().find(sole).cloned()
+    }
+}
+
+fn first(a: &VirtualIPGroup, b: &VirtualIPGroup) -> Ordering {
+    if a.metadata.name == b.metadata.name {
+        Ordering::Equal
+    } else if outranks(a, b) {
+        Ordering::Less
+    } else {
+        Ordering::Greater
+    }
+}

@@ -1,0 +1,38 @@
+//! The node reconciler: what one node is told, over all groups it shares in.
+
+use core::time::Duration;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::world::Start;
+
+/// When to try again while another member of a group is being told of it: about as long as a write takes.
+const LATER: Duration = Duration::from_millis(10);
+
+/// One turn of one node: look at what is known, render, and write if that is news.
+pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>, Error> {
+    // Dereference: everything is in the index, unless a former write has ended without an answer.
+    if context.world.is_telling(name) {
+        context.writer.read_node(name).await?;
+    }
+
+    // Build: rendering is pure.
+    let plan = match context.world.start_telling(name) {
+        Start::Tell(plan) => plan,
+        Start::Later => return Ok(Some(LATER)),
+        Start::Nothing => {
+            context.world.stop_telling(name);
+            return Ok(None);
+        }
+    };
+
+    // Apply. Without an answer the node may have been told: until that is known, its fellows are told nothing new.
+    let written = match &plan.stored {
+        Some(stored) => context.writer.update_node(name, stored, &plan.spec).await,
+        None => context.writer.create_node(name, plan.spec).await,
+    };
+    if !written.as_ref().is_err_and(Error::is_open) {
+        context.world.stop_telling(name);
+    }
+    written.map(|()| None)
+}
