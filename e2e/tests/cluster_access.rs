@@ -28,9 +28,11 @@ enum Attempt {
     Status(&'static str),
     /// To write this node's Lease, as its agent does.
     Lease(&'static str),
+    /// To write an object of this API version, kind and `namespace/name`.
+    Object(&'static str, &'static str, &'static str),
 }
 
-use Attempt::{Kubectl, Lease, Status};
+use Attempt::{Kubectl, Lease, Object, Status};
 
 const DELETE_ITS_LEASE: Attempt = Kubectl(
     "delete its own Lease",
@@ -45,6 +47,10 @@ const ITS_OWN: &[Attempt] = &[
     Status("a"),
     Lease("a"),
     Kubectl("read a password", &["get", "secret", "password", "-n", NAMESPACE]),
+    Kubectl(
+        "ask what it may do",
+        &["auth", "can-i", "get", "secrets", "-n", NAMESPACE],
+    ),
 ];
 
 /// What its roles do not allow.
@@ -55,6 +61,12 @@ const BEYOND_ITS_ROLES: &[Attempt] = &[
     ),
     Kubectl("read Nodes", &["get", "nodes"]),
     Kubectl("read groups", &["get", "vipg"]),
+    Kubectl(
+        "act as an administrator",
+        &["get", "nodes", "--as=admin", "--as-group=system:masters"],
+    ),
+    Object("events.k8s.io/v1", "Event", "default/mine"),
+    Object("vip.holdfast.dev/v1alpha1", "VirtualIPGroup", "mine"),
     DELETE_ITS_OBJECT,
     DELETE_ITS_LEASE,
 ];
@@ -63,6 +75,18 @@ const BEYOND_ITS_ROLES: &[Attempt] = &[
 const BEYOND_ITS_NODE: &[Attempt] = &[
     Status("b"),
     Lease("b"),
+    Object(
+        "coordination.k8s.io/v1",
+        "Lease",
+        "holdfast-system/holdfast-operator",
+    ),
+    Object("coordination.k8s.io/v1", "Lease", "default/holdfast-agent.a"),
+    Object("vip.holdfast.dev/v1alpha1", "VirtualIPNode", "mine"),
+    Object("v1", "ServiceAccount", "holdfast-system/mine"),
+    Kubectl(
+        "run a program in its own Pod",
+        &["exec", "holdfast-agent-a", "-n", NAMESPACE, "--", "true"],
+    ),
     Kubectl(
         "write its own spec",
         &[
@@ -94,6 +118,7 @@ impl Attempt {
             Kubectl(what, _) => what.to_owned(),
             Status(node) => format!("write the status of {node}"),
             Lease(node) => format!("write the Lease of {node}"),
+            Object(_, kind, name) => format!("write the {kind} {name}"),
         }
     }
 
@@ -103,6 +128,7 @@ impl Attempt {
             Kubectl(_, args) => plane.kubectl_as(kubeconfig, args)?,
             Status(node) => plane.apply_as(kubeconfig, &status(node), &["--subresource=status"])?,
             Lease(node) => plane.apply_as(kubeconfig, &lease(node), &[])?,
+            Object(version, kind, name) => plane.apply_as(kubeconfig, &object(version, kind, name), &[])?,
         };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok((output.status.success(), said))
@@ -121,6 +147,21 @@ fn lease(node: &str) -> String {
         "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {{name: holdfast-agent.{node}, namespace: \
          {NAMESPACE}}}\nspec: {{leaseDurationSeconds: 40}}\n"
     )
+}
+
+fn object(version: &str, kind: &str, name: &str) -> String {
+    let metadata = match name.split_once('/') {
+        Some((namespace, name)) => format!("{{name: {name}, namespace: {namespace}}}"),
+        None => format!("{{name: {name}}}"),
+    };
+    let mut text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {metadata}\n");
+    // No more than the schema asks for.
+    match kind {
+        "VirtualIPGroup" => text.push_str("spec: {addresses: [{address: 192.0.2.9/24}]}\n"),
+        "VirtualIPNode" => text.push_str("spec: {}\n"),
+        _ => {}
+    }
+    text
 }
 
 fn own_only() -> Outcome {
@@ -153,7 +194,21 @@ fn own_only() -> Outcome {
     }
     for attempt in BEYOND_ITS_ROLES {
         let (done, said) = attempt.tried(plane, &agent)?;
-        assert!(!done && said.contains("Forbidden"), "{}: {said}", attempt.what());
+        assert!(
+            !done && said.to_lowercase().contains("forbidden"),
+            "{}: {said}",
+            attempt.what()
+        );
+    }
+    // With its status it can change nothing else of its object.
+    let more = status("a").replace(
+        "{name: a}",
+        "{name: a, labels: {mine: yes}, finalizers: [example.com/mine]}",
+    );
+    plane.apply_as(&agent, &more, &["--subresource=status"])?;
+    let written = plane.get(&["vipn", "a"])?;
+    for field in ["labels", "finalizers"] {
+        assert!(written["metadata"][field].is_null(), "{written}");
     }
     let (done, said) = Status("a").tried(plane, &unbound)?;
     assert!(
