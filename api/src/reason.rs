@@ -1,6 +1,11 @@
 //! Every reason that a condition, a member or an Event of Holdfast can have: one word each, with its meaning and what to
 //! do. One table; docs/reference/conditions.md is made of it.
 
+mod agents;
+
+pub use agents::{Heard, WORDS};
+pub(crate) use agents::{of_fault, of_state};
+
 use core::fmt;
 
 /// Where a reason can stand.

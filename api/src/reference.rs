@@ -1,5 +1,7 @@
 //! What the repository holds that follows from the types and rules: the CustomResourceDefinitions and the reference.
 
+mod conditions;
+
 use core::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -28,6 +30,7 @@ pub fn generated() -> Result<Vec<(PathBuf, String)>, String> {
         files.push((path, fields(kind, &schema(&crd))));
     }
     files.push(("docs/reference/rules.md".into(), rules()));
+    files.push(("docs/reference/conditions.md".into(), conditions::page()));
     Ok(files)
 }
 

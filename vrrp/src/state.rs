@@ -91,6 +91,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::Started,
+        Self::AddressOwner,
+        Self::ActiveSilent,
+        Self::ActiveResigned,
+        Self::Preempted,
+        Self::ActiveUnfit,
+        Self::HigherPriority,
+        Self::HigherAddress,
+        Self::ServiceFailing,
+        Self::Faulted,
+        Self::Recovered,
+        Self::Shutdown,
+        Self::Reconfigured,
+        Self::TimeGap,
+        Self::Resumed,
+    ];
+
     /// The reason as status and logs show it.
     pub const fn name(self) -> &'static str {
         match self {

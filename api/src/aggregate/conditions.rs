@@ -101,7 +101,7 @@ fn accepted(scene: &Scene<'_>) -> Finding {
 
 fn ready(scene: &Scene<'_>) -> Finding {
     let split = split_brain(scene);
-    if scene.is_deleting() {
+    if scene.is_going() {
         return Finding::no(Reason::Deleting, deleting(scene));
     }
     if split.is_true {
@@ -192,9 +192,12 @@ fn unapplied(scene: &Scene<'_>) -> Option<String> {
 }
 
 fn degraded(scene: &Scene<'_>) -> Finding {
+    if scene.is_going() {
+        return Finding::no(Reason::AsExpected, "The group is going.");
+    }
     // Who leaves is not missed.
     let staying =
-        || (0..scene.members.len()).filter(|place| !scene.members[*place].is_leaving && !scene.is_deleting());
+        || (0..scene.members.len()).filter(|place| !scene.members[*place].is_leaving && !scene.is_going());
     let lacks = |place: &usize| scene.members[*place].lack(scene, *place);
     let lacking: Vec<(Reason, usize)> = staying()
         .filter_map(|place| Some((lacks(&place)?, place)))
@@ -297,7 +300,7 @@ fn split_brain(scene: &Scene<'_>) -> Finding {
 
 fn reconciling(scene: &Scene<'_>) -> Finding {
     let otherwise = "Nothing is under way.";
-    if scene.is_deleting() {
+    if scene.is_going() {
         return Finding::yes(Reason::Deleting, deleting(scene));
     }
     if !scene.share.verdict.accepted {
@@ -355,7 +358,7 @@ fn stalled(scene: &Scene<'_>) -> Finding {
     }
     if !verdict.accepted {
         causes.push((verdict.reason, sentence(&verdict.message)));
-    } else if !scene.is_deleting() {
+    } else if !scene.is_going() {
         causes.extend(refusing(scene));
         causes.extend(outdated(scene));
         let waited_for = |member: &Seen<'_>| {

@@ -62,7 +62,7 @@ impl Holders {
         Self {
             active,
             rivals,
-            look_again: uncertain.then_some(now),
+            look_again: now.checked_add(APART).ok().filter(|_| uncertain),
         }
     }
 }

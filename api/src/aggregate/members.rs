@@ -241,7 +241,7 @@ pub(super) fn message(scene: &Scene<'_>, place: usize) -> Option<String> {
     if !seen.is_live() && seen.record.node.is_none() {
         parts.push("its Node object is gone".to_owned());
     }
-    if seen.is_leaving || scene.is_deleting() {
+    if seen.is_leaving || scene.is_going() {
         parts.push("has not let go of the group yet".to_owned());
     }
     parts.extend(waiting(scene, seen.name()));
@@ -273,7 +273,7 @@ fn live(scene: &Scene<'_>, place: usize) -> Vec<String> {
         parts.extend(said.conflicts.iter().map(words::fault));
         parts.extend(stranger(scene, said));
     }
-    if scene.share.verdict.accepted && !scene.is_deleting() && !seen.is_leaving {
+    if scene.share.verdict.accepted && !scene.is_going() && !seen.is_leaving {
         parts.extend(seen.unapplied(scene));
     }
     let object = seen.record.object.iter();

@@ -41,13 +41,17 @@ const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// The status of a group now; its present status is what was said last, from which transitions are told.
 pub fn aggregate(now: Timestamp, share: &Share<'_>, withdrawal: Option<&Withdrawal>) -> Aggregate {
-    let is_deleting = share.group.metadata.deletion_timestamp.is_some();
-    let waits = if share.verdict.accepted && !is_deleting {
+    let waits = if share.verdict.accepted && !is_going(share, withdrawal) {
         cluster::waits(share.group, share.members)
     } else {
         Vec::new()
     };
     with_waits(now, share, withdrawal, waits)
+}
+
+/// Whether the group was deleted, and nothing holds it.
+fn is_going(share: &Share<'_>, withdrawal: Option<&Withdrawal>) -> bool {
+    share.group.metadata.deletion_timestamp.is_some() && !matches!(withdrawal, Some(Withdrawal::Protected(_)))
 }
 
 /// Everything that the conditions are read from.
@@ -67,10 +71,8 @@ impl Scene<'_> {
         self.share.group.metadata.generation.unwrap_or(0)
     }
 
-    /// Whether the group is going, and nothing holds it.
-    fn is_deleting(&self) -> bool {
-        self.share.group.metadata.deletion_timestamp.is_some()
-            && !matches!(self.withdrawal, Some(Withdrawal::Protected(_)))
+    fn is_going(&self) -> bool {
+        is_going(self.share, self.withdrawal)
     }
 
     fn active(&self) -> Option<&Seen<'_>> {

@@ -36,7 +36,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     kept + "…"
 }
 
-/// A sentence: begins with a capital letter and ends with a full stop. Names of nodes stay as they are.
+/// The text with a full stop.
 pub(super) fn sentence(text: &str) -> String {
     if text.ends_with(['.', '!', '?', '…']) {
         text.to_owned()
