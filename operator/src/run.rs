@@ -88,9 +88,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         allocating: tokio::sync::Mutex::default(),
         patience: args.member_patience,
     });
-    tasks.spawn(publisher.run());
+    let publishing = tokio::spawn(publisher.run());
     tasks.spawn(tick(Arc::clone(&world)));
-    let mut leading = tokio::spawn(lead(context, Arc::clone(&leadership), stop.clone()));
+    let mut leading = JoinSet::new();
+    leading.spawn(lead(context, Arc::clone(&leadership), stop.clone()));
 
     let elect = async {
         if args.no_leader_election {
@@ -103,8 +104,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let ended = tokio::select! {
         ended = elect => ended,
         Some(ended) = tasks.join_next() => return Err(unexpected(ended.err())),
-        ended = &mut leading => match ended {
-            // It ends when it is told to, which the elector hears too.
+        // It ends when it is told to, which the elector hears too.
+        Some(ended) = leading.join_next() => match ended {
             Ok(()) => Ended::Stopped,
             Err(error) => return Err(unexpected(Some(error))),
         },
@@ -115,9 +116,15 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         }
         Ended::Stopped => {}
     }
-    if tokio::time::timeout(FINISH, &mut leading).await.is_err() {
+    let finished = async {
+        while leading.join_next().await.is_some() {}
+        // Nobody says anything any more, so this ends when all is said.
+        let _ = publishing.await;
+    };
+    if tokio::time::timeout(FINISH, finished).await.is_err() {
         tracing::warn!("ended before everything under way was written");
     }
+    leadership.end();
     elector.release().await;
     Ok(())
 }

@@ -132,10 +132,10 @@ impl Watched for SlimNode {
 impl Watched for Lease {
     const KIND: Kind = Kind::Lease;
 
-    fn apply(self, index: &mut Index, _: Seen, now: Timestamp) {
+    fn apply(self, index: &mut Index, seen: Seen, now: Timestamp) {
         if let Some(node) = self.index_name() {
             let renewed = self.spec.and_then(|spec| spec.renew_time);
-            index.apply_lease(&node, renewed, now);
+            index.apply_lease(&node, renewed, seen, now);
         }
     }
 

@@ -10,7 +10,7 @@ use holdfast_api::v1alpha1::AGENT_LEASE_SECONDS;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-use super::Index;
+use super::{Index, Seen};
 
 /// How long a Lease is good for.
 #[allow(clippy::cast_sign_loss, reason = "the constant is positive")]
@@ -94,15 +94,16 @@ pub(super) struct Watching {
 
 impl Index {
     /// The Lease of a node's agent, as the API server has it now.
-    pub fn apply_lease(&mut self, node: &str, renewed: Option<MicroTime>, now: Timestamp) {
+    pub fn apply_lease(&mut self, node: &str, renewed: Option<MicroTime>, seen: Seen, now: Timestamp) {
         let started = self.started;
         let life = &mut self.entry(node, now).life;
         life.leased = true;
         if life.heard.is_some() && life.renewed == renewed {
             return;
         }
-        // A Lease seen for the first time may have been renewed at any time before.
-        let heard = if life.heard.is_none() { started } else { now };
+        // A Lease that is listed for the first time may have been renewed at any time before.
+        let unknown = life.heard.is_none() && seen == Seen::Listed;
+        let heard = if unknown { started } else { now };
         life.renewed = renewed;
         life.heard = Some(heard);
         self.set_life(node, AgentLife::Fresh(heard), false);
