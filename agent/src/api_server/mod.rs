@@ -4,14 +4,15 @@
 mod access;
 mod dial;
 mod guard;
+mod way;
 
 pub use access::Access;
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use http::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
@@ -24,6 +25,7 @@ use tower::{BoxError, ServiceBuilder};
 use access::{AccessError, Plan};
 use dial::Dialer;
 use guard::Guard;
+use way::{News, Way};
 
 /// How long the API server may take to begin an answer. A watch begins at once, whatever there is to tell.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -46,8 +48,9 @@ struct Link {
     clients: AtomicU64,
     /// Which name the certificate has to have: the next client tries the other one.
     other_name: AtomicBool,
-    /// Where requests go.
-    server: watch::Sender<Option<String>>,
+    /// Where requests go, for the log.
+    server: std::sync::Mutex<String>,
+    way: std::sync::Mutex<Way>,
     /// The addresses of the host that the kubeconfig names.
     endpoint: watch::Sender<BTreeSet<IpAddr>>,
 }
@@ -84,7 +87,8 @@ impl ApiServer {
                 connected: Mutex::new(None),
                 clients: AtomicU64::new(0),
                 other_name: AtomicBool::new(false),
-                server: watch::Sender::new(None),
+                server: std::sync::Mutex::default(),
+                way: std::sync::Mutex::default(),
                 endpoint: watch::Sender::new(BTreeSet::new()),
             }),
         }
@@ -119,37 +123,60 @@ impl ApiServer {
     pub fn endpoint(&self) -> watch::Receiver<BTreeSet<IpAddr>> {
         self.link.endpoint.subscribe()
     }
-
-    /// Where requests go, for the log.
-    pub fn server(&self) -> String {
-        self.link
-            .server
-            .borrow()
-            .clone()
-            .unwrap_or_else(|| "(not known yet)".to_owned())
-    }
 }
 
 impl Link {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        let answer = self.try_send(request).await;
+        let failure = match &answer {
+            Ok(response) if !way::is_failure(response.status()) => None,
+            Ok(response) => Some(response.status().to_string()),
+            Err(error) => Some(describe(error.as_ref())),
+        };
+        self.note(failure);
+        answer
+    }
+
+    async fn try_send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         let connected = self.connect().await?;
         let answer = match tokio::time::timeout(ANSWER, connected.client.send(request)).await {
             Ok(answer) => answer.map_err(BoxError::from),
             Err(_) => Err(NoAnswer.into()),
         };
-        match answer {
+        match &answer {
             Ok(response) => {
                 connected.answered.store(true, Ordering::Relaxed);
                 if response.status() == StatusCode::UNAUTHORIZED {
                     // The certificate or token may have been replaced.
                     self.forget(&connected).await;
                 }
-                Ok(response)
             }
-            Err(error) => {
-                self.forget(&connected).await;
-                Err(error)
-            }
+            Err(_) => self.forget(&connected).await,
+        }
+        answer
+    }
+
+    /// Says in the log what has become of the way to the API server.
+    fn note(&self, failure: Option<String>) {
+        let now = tokio::time::Instant::now();
+        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = match failure {
+            None => way.answered(now),
+            Some(_) => way.failed(now),
+        };
+        drop(way);
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (news, failure) {
+            (Some(News::Lost), Some(failure)) => tracing::warn!(
+                server,
+                "the API server is not reached: {failure}; what runs keeps running, and it is tried for ever"
+            ),
+            (Some(News::Back(outage)), _) => tracing::info!(
+                server,
+                "the API server is reached again, after {}",
+                crate::report::words::outage(outage)
+            ),
+            _ => {}
         }
     }
 
@@ -160,8 +187,7 @@ impl Link {
             return Ok(connected.clone());
         }
         let plan = self.access.plan().await?;
-        self.server
-            .send_replace(Some(plan.config.cluster_url.to_string()));
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = plan.config.cluster_url.to_string();
         self.find_endpoint(plan.written_host.clone());
         let new = Connected {
             number: self.clients.fetch_add(1, Ordering::Relaxed),
@@ -234,4 +260,18 @@ impl Link {
             }
         });
     }
+}
+
+/// An error and what is behind it, each said once.
+fn describe(error: &(dyn core::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = error.source();
+    }
+    text
 }

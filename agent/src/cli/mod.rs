@@ -33,6 +33,9 @@ Examples:
   Run it (as root, or with CAP_NET_ADMIN and CAP_NET_RAW):
     holdfast-agent run --node cp-1 --config /etc/holdfast
 
+  Run what the cluster says, wherever the API server may be:
+    holdfast-agent run --node cp-1 --kubernetes
+
   Who holds what, and why?
     holdfast-agent status -o wide";
 
@@ -52,6 +55,9 @@ enum Command {
     /// A changed configuration file, or SIGHUP, is applied as a difference: groups that did not change are not
     /// touched, and a configuration with a mistake changes nothing. In each network namespace one agent runs; a
     /// second one stands by and takes over where the first one ends.
+    ///
+    /// With --kubernetes the agent runs what its VirtualIPNode says. It starts at once with what that said last, and
+    /// with files if --config is given; the API server may come and go.
     #[command(after_help = help_end(RUN_EXAMPLES))]
     Run(RunArgs),
 
@@ -83,7 +89,11 @@ Examples:
       --metrics-address off --log-level debug
 
   Apply a changed password file now:
-    kill -HUP $(pidof holdfast-agent)";
+    kill -HUP $(pidof holdfast-agent)
+
+  A control plane node whose kubeconfig leads to the virtual address that it holds itself:
+    holdfast-agent run --node cp-1 --kubernetes --kubeconfig /etc/kubernetes/kubelet.conf \\
+      --api-server https://127.0.0.1:6443";
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
@@ -114,8 +124,11 @@ struct RunArgs {
     labels: LabelArgs,
 
     /// A file of VirtualIPGroup documents, or a folder of such files (*.yaml, *.yml, *.json)
-    #[arg(long, value_name = "PATH")]
-    config: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "kubernetes")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     #[command(flatten)]
     run_dir: RunDirArgs,
@@ -135,6 +148,35 @@ struct RunArgs {
     /// How log lines look; auto is human on a terminal and json otherwise
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: log::Format,
+}
+
+/// How the agent has to do with a cluster.
+#[derive(Args, Clone, Debug)]
+struct ClusterArgs {
+    /// Run what this node's VirtualIPNode says
+    #[arg(long)]
+    kubernetes: bool,
+
+    /// How to reach the API server; without it, the service account of the pod
+    #[arg(long, value_name = "PATH", requires = "kubernetes")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Where to connect instead, if the kubeconfig leads through an address that this node may hold
+    #[arg(long, value_name = "URL", requires = "kubernetes", value_parser = server_url)]
+    api_server: Option<http::Uri>,
+
+    /// The namespace of Holdfast, its Leases and Secrets
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POD_NAMESPACE",
+        default_value = "holdfast-system"
+    )]
+    namespace: String,
+
+    /// The folder that keeps what the API said last
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/holdfast")]
+    cache_dir: PathBuf,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -275,6 +317,12 @@ fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
     })
 }
 
+fn server_url(text: &str) -> Result<http::Uri, String> {
+    let url: Option<http::Uri> = text.parse().ok();
+    url.filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some())
+        .ok_or_else(|| "write the URL of the API server, as in https://127.0.0.1:6443".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -302,6 +350,8 @@ mod tests {
             ["--node-label", "role", "KEY=VALUE"],
             ["--metrics-address", "9414", "127.0.0.1:9414"],
             ["--log-level", "loud", "write error, warn"],
+            ["--api-server", "127.0.0.1:6443", "https://127.0.0.1:6443"],
+            ["--kubeconfig", "/k", "--kubernetes"],
         ];
         for [flag, value, sentence] in refused {
             let line = [

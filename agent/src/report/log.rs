@@ -42,7 +42,7 @@ impl std::str::FromStr for Level {
                 && !level.trim().is_empty()
                 && level.trim().parse::<LevelFilter>().is_ok()
         };
-        let targets = if written.split(',').all(is_level) {
+        let targets: Option<Targets> = if written.split(',').all(is_level) {
             written.parse().ok()
         } else {
             None
@@ -50,7 +50,7 @@ impl std::str::FromStr for Level {
         targets
             .map(|targets| Self {
                 written: written.to_owned(),
-                targets,
+                targets: quiet(targets),
             })
             .ok_or_else(|| {
                 format!(
@@ -59,6 +59,21 @@ impl std::str::FromStr for Level {
                 )
             })
     }
+}
+
+/// The client's crates say in several lines what the agent says in one, so they are heard from `debug` on.
+fn quiet(mut targets: Targets) -> Targets {
+    if targets
+        .default_level()
+        .is_none_or(|level| level <= LevelFilter::INFO)
+    {
+        for library in ["kube_client", "kube_runtime"] {
+            if !targets.iter().any(|(target, _)| target.starts_with(library)) {
+                targets = targets.with_target(library, LevelFilter::OFF);
+            }
+        }
+    }
+    targets
 }
 
 impl fmt::Display for Level {
@@ -128,6 +143,18 @@ mod tests {
             };
             assert!(sentence.contains("write error, warn, info"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn the_client_is_heard_when_somebody_debugs() {
+        let hears = |level: &str| {
+            let level: Level = level.parse().unwrap();
+            level
+                .targets
+                .would_enable("kube_client::client", &tracing::Level::ERROR)
+        };
+        assert!(!hears("info") && !hears("info,holdfast_agent=debug") && !hears("off"));
+        assert!(hears("debug") && hears("info,kube_client=warn"));
     }
 
     #[test]

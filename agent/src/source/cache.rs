@@ -3,6 +3,10 @@
 //! Two files in the cache directory, both mode 0600: `node.json` with the groups and tombstones, `secrets.json` with the
 //! passwords they use. A file that is damaged, of another node or of another version is ignored with one line.
 
+mod writer;
+
+pub use writer::Writer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

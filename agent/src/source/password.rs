@@ -24,11 +24,7 @@ pub fn read(path: &Path) -> Result<Password, String> {
     let found = file.metadata().map_err(refused)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(refused)?;
-    let end = bytes
-        .iter()
-        .position(|byte| matches!(byte, b'\n' | b'\r'))
-        .unwrap_or(bytes.len());
-    bytes.truncate(end);
+    let bytes = first_line(&bytes);
     if bytes.is_empty() {
         return Err(format!(
             "the password file {shown} is empty: write the password in its first line"
@@ -39,6 +35,12 @@ pub fn read(path: &Path) -> Result<Password, String> {
         format!("the password file {shown} is open to other users (mode {mode:04o}): run `chmod 600 {shown}`")
     });
     Ok(Password { bytes, warning })
+}
+
+/// The first line of `bytes`, without whatever ends it.
+pub fn first_line(bytes: &[u8]) -> Vec<u8> {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+    bytes[..end.unwrap_or(bytes.len())].to_vec()
 }
 
 #[cfg(test)]

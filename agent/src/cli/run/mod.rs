@@ -1,5 +1,7 @@
 //! `holdfast-agent run`: starts everything in the order that serves addresses soonest, and ends it in the reverse one.
 
+mod cluster;
+mod ledger;
 mod rundir;
 mod running;
 mod signals;
@@ -15,15 +17,17 @@ use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
 use crate::lock::{self, Attempt};
 use crate::report::{Shared, http, log};
-use crate::source::{Files as Source, Offer};
+use crate::source::{Change, Files, Instructions, Offer, Refusal};
 use crate::sys;
+use cluster::Cluster;
 use rundir::RunDir;
 use signals::Signals;
 use standby::Outcome;
 
-/// Threads beside the main one for files that a slow disk may hold up, and their stack in bytes: they do little.
-const BLOCKING_THREADS: usize = 2;
-const BLOCKING_STACK: usize = 256 << 10;
+/// Threads beside the main one for files that a slow disk may hold up, and for names that a slow resolver may; their
+/// stack in bytes: they do little, but reading a kubeconfig goes deep where nothing is optimised away. What is not touched costs no memory.
+const BLOCKING_THREADS: usize = 4;
+const BLOCKING_STACK: usize = 1 << 20;
 
 /// Runs the agent until it is told to end.
 pub fn run(args: RunArgs) -> Result<(), Failure> {
@@ -44,9 +48,9 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
 /// What all phases of a run share.
 struct Agent {
     shared: Arc<Shared>,
-    source: Source,
-    /// The configuration that will be in force as soon as this agent runs the groups.
-    offer: Offer,
+    instructions: Instructions,
+    /// None for a node on its own.
+    cluster: Option<Cluster>,
     run_dir: RunDir,
     signals: Signals,
 }
@@ -59,20 +63,23 @@ async fn agent(args: RunArgs, control: log::LogControl) -> Result<(), Failure> {
         name: args.node.clone(),
         labels: args.labels.to_map(),
     };
-    let mut source = Source::new(&args.config, facts);
-    let offer = source.first().map_err(|refusal| {
-        let problems = refusal.problems.join("\n  ");
-        Failure::NothingToRun(format!(
-            "the configuration has nothing valid to run:\n  {problems}"
-        ))
-    })?;
-    say(&offer, &shared);
+    let files = args.config.map(|path| Files::new(&path, facts));
+    let (instructions, cluster) = match files {
+        Some(files) if !args.cluster.kubernetes => (alone(files)?, None),
+        files => {
+            let (instructions, cluster) = cluster::join(files, args.cluster, &shared);
+            (instructions, Some(cluster))
+        }
+    };
+    if let Some(offer) = instructions.offer() {
+        say(offer, &shared);
+    }
     // Reading files has taken several times the memory of what they say, which would otherwise be kept for ever.
     sys::release_freed_memory();
     let mut agent = Agent {
         shared,
-        source,
-        offer,
+        instructions,
+        cluster,
         run_dir: RunDir::new(args.run_dir.run_dir),
         signals,
     };
@@ -97,6 +104,16 @@ async fn agent(args: RunArgs, control: log::LogControl) -> Result<(), Failure> {
     }
 }
 
+/// The instructions of a node on its own, which has to have some.
+fn alone(files: Files) -> Result<Instructions, Failure> {
+    Instructions::of_files(files).map_err(|refusal| {
+        let problems = refusal.problems.join("\n  ");
+        Failure::NothingToRun(format!(
+            "the configuration has nothing valid to run:\n  {problems}"
+        ))
+    })
+}
+
 /// Ends a task with the value that holds it.
 struct Task(JoinHandle<()>);
 
@@ -114,35 +131,49 @@ fn serve_http(address: MetricsAddress, shared: &Arc<Shared>) -> Option<Task> {
 }
 
 impl Agent {
-    /// Reads the configuration again. Answers the offer if there is a new one that may be run; what is wrong with it
-    /// is in the log and the status otherwise.
-    fn reload(&mut self) -> Option<Offer> {
-        let outcome = self.source.load();
-        if let Err(limitation) = self.source.watch_again() {
+    /// Takes in what has changed. What is wrong with it is in the log and the status; what ran keeps running.
+    fn update(&mut self, change: Change) {
+        match change {
+            Change::Files => self.read_files(),
+            Change::Api => self.instructions.hear(),
+        }
+        self.protect();
+    }
+
+    fn read_files(&mut self) {
+        let (outcome, watched) = self.instructions.read_files();
+        if let Err(limitation) = watched {
             self.shared.add_limitation(&limitation);
         }
-        match outcome {
-            Ok(offer) => {
-                say(&offer, &self.shared);
-                Some(offer)
-            }
-            Err(refusal) => {
-                for problem in &refusal.problems {
-                    tracing::error!("{problem}");
-                }
-                tracing::error!("the configuration was not applied; what ran keeps running");
-                self.shared.set_problems(refusal.problems);
-                None
-            }
+        match (outcome, self.instructions.offer()) {
+            (Ok(()), Some(offer)) => say(offer, &self.shared),
+            (Ok(()), None) => {}
+            (Err(refusal), _) => refuse(refusal, &self.shared),
+        }
+    }
+
+    /// Keeps the agent from reaching the API server through an address of what it is to run.
+    fn protect(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.protect(&self.instructions.merged().spec);
         }
     }
 
     /// Starts to notice changes of the configuration.
     fn watch(&mut self) {
-        if let Err(limitation) = self.source.watch() {
+        if let Err(limitation) = self.instructions.watch_files() {
             self.shared.add_limitation(&limitation);
         }
     }
+}
+
+/// Says that files were not taken.
+fn refuse(refusal: Refusal, shared: &Shared) {
+    for problem in &refusal.problems {
+        tracing::error!("{problem}");
+    }
+    tracing::error!("the configuration was not applied; what ran keeps running");
+    shared.set_problems(refusal.problems);
 }
 
 /// Logs what should be known of an offer and puts it into the status.

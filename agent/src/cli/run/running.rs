@@ -8,17 +8,21 @@ use holdfast_api::model::NodeSpec;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Agent;
+use super::cluster::Membership;
 use super::signals::Signal;
 use crate::cli::exit::Failure;
 use crate::clock;
 use crate::engine::{Command, Engine, Event, Options, Predecessor};
 use crate::lock::Lock;
 use crate::report::events;
-use crate::source::{Difference, Offer};
+use crate::source::{Change, Difference};
 use crate::state_file::{self, Tracker, Writer};
 
 /// How long an engine that was told to end at once may take before the process ends without it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often a group that is being withdrawn is looked after, if nothing is heard of it.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the state file may delay a hand-over: as a rule there is nothing left to write.
 const LAST_WRITE: Duration = Duration::from_millis(20);
@@ -59,14 +63,17 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         predecessor,
         limitations,
     } = started;
-    let spec = std::mem::take(&mut agent.offer.spec);
+    let spec = agent.instructions.merged().spec.clone();
     apply(&engine, &spec).await?;
     agent.shared.set_applied();
     tracing::info!(
         "running {} as node {}",
-        crate::report::words::count(spec.groups.len(), "group"),
+        groups(spec.groups.len()),
         agent.shared.node()
     );
+    if spec.groups.is_empty() && agent.cluster.is_some() {
+        tracing::info!("nothing is known yet that could run: waiting for the API server");
+    }
     for limitation in limitations {
         agent.shared.add_limitation(&limitation);
     }
@@ -75,8 +82,10 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let socket = agent.run_dir.serve(&agent.shared);
     let tracker = Tracker::new(predecessor);
     let writer = Writer::start(agent.run_dir.state_file(), tracker.state().clone());
+    let membership = agent.cluster.take().map(|cluster| cluster.serve(&agent.shared));
     let mut running = Running {
         agent,
+        membership,
         engine,
         events,
         spec,
@@ -84,12 +93,17 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         tracker,
         writer,
         stopping: false,
+        hurried: false,
     };
+    running.acknowledge();
     let end = running.until_end().await;
     // Whoever comes next serves at the same path.
     drop(socket);
     match end? {
         End::Stopped => {
+            if let Some(membership) = running.membership {
+                membership.leave(running.hurried).await;
+            }
             running.writer.finish().await;
             Ok(())
         }
@@ -111,6 +125,8 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
 
 struct Running {
     agent: Agent,
+    /// None for a node on its own.
+    membership: Option<Membership>,
     engine: Arc<Engine>,
     events: mpsc::Receiver<Event>,
     /// What the engine was last told to do.
@@ -119,6 +135,8 @@ struct Running {
     tracker: Tracker,
     writer: Writer,
     stopping: bool,
+    /// Told to end a second time.
+    hurried: bool,
 }
 
 /// How the engine ended.
@@ -133,17 +151,27 @@ enum End {
 enum Woken {
     Event(Option<Event>),
     Signal(Signal),
-    Changed,
+    Changed(Change),
+    /// The cache has come further.
+    Cached,
+    /// A group that is being withdrawn is to be looked after.
+    LookAfter,
 }
 
 impl Running {
     async fn until_end(&mut self) -> Result<End, Failure> {
         loop {
+            let somebody_leaves = self
+                .membership
+                .as_ref()
+                .is_some_and(Membership::is_anybody_leaving);
             let woken = tokio::select! {
                 biased;
                 event = self.events.recv() => Woken::Event(event),
                 signal = self.agent.signals.next() => Woken::Signal(signal),
-                () = self.agent.source.changed() => Woken::Changed,
+                change = self.agent.instructions.changed() => Woken::Changed(change),
+                () = cached(&mut self.membership) => Woken::Cached,
+                () = tokio::time::sleep(LOOK_AFTER), if somebody_leaves => Woken::LookAfter,
                 never = self.lock.admit() => match never {},
             };
             match woken {
@@ -151,7 +179,12 @@ impl Running {
                     events::report(&Event::Stopped, &self.agent.shared);
                     return Ok(End::Stopped);
                 }
-                Woken::Event(Some(event)) => self.note(&event),
+                Woken::Event(Some(event)) => {
+                    self.note(&event);
+                    if matches!(event, Event::Withdrawn { .. }) {
+                        self.look_after_leaving().await;
+                    }
+                }
                 Woken::Event(None) => {
                     return Err(anyhow!(
                         "the engine ended by itself, which is a bug; the addresses expire, and a new agent resumes them"
@@ -163,9 +196,11 @@ impl Running {
                         return Ok(end);
                     }
                 }
-                Woken::Signal(Signal::Reload) | Woken::Changed if self.stopping => {}
-                Woken::Signal(Signal::Reload) => self.reload(true).await?,
-                Woken::Changed => self.reload(false).await?,
+                Woken::Signal(Signal::Reload) | Woken::Changed(_) if self.stopping => {}
+                Woken::Signal(Signal::Reload) => self.update(Change::Files, true).await?,
+                Woken::Changed(change) => self.update(change, false).await?,
+                Woken::Cached => self.acknowledge(),
+                Woken::LookAfter => self.look_after_leaving().await,
             }
         }
     }
@@ -175,27 +210,35 @@ impl Running {
         if self.tracker.note(event, clock::now()) {
             self.writer.put(self.tracker.state().clone());
         }
-    }
-
-    async fn reload(&mut self, asked: bool) -> Result<(), Failure> {
-        let Some(offer) = self.agent.reload() else {
-            return Ok(());
-        };
-        let difference = Difference::between(&self.spec, &offer.spec);
-        if difference.is_empty() {
-            // Somebody who sends SIGHUP wants to know; a touched file is not news.
-            if asked {
-                tracing::info!("the configuration was read again: no change");
-            }
-            return Ok(());
+        if matches!(event, Event::Transition { .. })
+            && let Some(membership) = &self.membership
+        {
+            membership.report();
         }
-        tracing::info!("applying a changed configuration: {difference}");
-        self.adopt(offer).await
     }
 
-    async fn adopt(&mut self, offer: Offer) -> Result<(), Failure> {
-        apply(&self.engine, &offer.spec).await?;
-        self.spec = offer.spec;
+    /// Takes in what has changed, and puts into force what that asks for.
+    async fn update(&mut self, change: Change, asked: bool) -> Result<(), Failure> {
+        self.agent.update(change);
+        let spec = &self.agent.instructions.merged().spec;
+        let difference = Difference::between(&self.spec, spec);
+        if !difference.is_empty() {
+            tracing::info!("applying a changed configuration: {difference}");
+            self.adopt(spec.clone()).await?;
+        } else if asked {
+            // Somebody who sends SIGHUP wants to know; a touched file is not news.
+            tracing::info!("the configuration was read again: no change");
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    async fn adopt(&mut self, spec: NodeSpec) -> Result<(), Failure> {
+        apply(&self.engine, &spec).await?;
+        if let Some(membership) = &mut self.membership {
+            membership.change(&self.spec, &spec);
+        }
+        self.spec = spec;
         let exists = |group: &str| self.spec.groups.contains_key(group);
         self.agent.shared.keep_transitions_of(exists);
         if self.tracker.keep(exists) {
@@ -204,10 +247,35 @@ impl Running {
         Ok(())
     }
 
+    /// Tells the API server what is in force, as far as that may be told.
+    fn acknowledge(&mut self) {
+        if let Some(membership) = &mut self.membership {
+            membership.acknowledge(&self.agent.instructions, &self.agent.shared);
+        }
+    }
+
+    /// Asks the engine which withdrawn groups are gone. Its answer comes after everything it was told before, so that a
+    /// group of the same name that came and went meanwhile is not mistaken for this one.
+    async fn look_after_leaving(&mut self) {
+        let Some(membership) = &mut self.membership else {
+            return;
+        };
+        if !membership.is_anybody_leaving() {
+            return;
+        }
+        let Ok(groups) = self.agent.shared.snapshot().await else {
+            return;
+        };
+        let present = groups.into_iter().map(|group| group.name).collect();
+        membership.keep_leaving(&present, &self.spec);
+        self.acknowledge();
+    }
+
     /// Begins the end, or hurries it. Answers how it ended if that is already known.
     async fn stop(&mut self) -> Result<Option<End>, Failure> {
         if self.stopping {
             tracing::info!("told to end a second time: not waiting for the successors");
+            self.hurried = true;
             let _ = self.engine.send(Command::Stop).await;
             return self.last_words().await.map(Some);
         }
@@ -245,6 +313,13 @@ impl Running {
                 Err(anyhow!("the engine did not end; the addresses it held expire by themselves").into())
             }
         }
+    }
+}
+
+async fn cached(membership: &mut Option<Membership>) {
+    match membership {
+        Some(membership) => membership.cached().await,
+        None => core::future::pending().await,
     }
 }
 

@@ -5,6 +5,7 @@ use super::signals::Signal;
 use crate::cli::exit::Failure;
 use crate::engine::Predecessor;
 use crate::lock::{self, Attempt, Holder, Lock};
+use crate::source::Change;
 
 /// How standing by ended.
 pub enum Outcome {
@@ -57,15 +58,9 @@ async fn until_ended(agent: &mut Agent, holder: Holder) -> Option<Option<Predece
             predecessor = &mut ended => return Some(predecessor),
             signal = agent.signals.next() => match signal {
                 Signal::Stop => return None,
-                Signal::Reload => reload(agent),
+                Signal::Reload => agent.update(Change::Files),
             },
-            () = agent.source.changed() => reload(agent),
+            change = agent.instructions.changed() => agent.update(change),
         }
-    }
-}
-
-fn reload(agent: &mut Agent) {
-    if let Some(offer) = agent.reload() {
-        agent.offer = offer;
     }
 }

@@ -1,0 +1,509 @@
+//! Everything this node is told, kept current: files, the API, and what the API said before.
+
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+
+use holdfast_api::render::SecretSource;
+use holdfast_api::v1alpha1::{AuthenticationType, GroupSource};
+use holdfast_vrrp::Authentication;
+
+use super::api::{ApiSource, Heard, News, SecretNews};
+use super::cache::{Passwords, Stored};
+use super::local::{Files, Offer, Refusal};
+use super::merge::{Inputs, Memory, Merged, Remembered, merge};
+use super::password;
+use crate::status::FaultStatus;
+
+/// What has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The files; to be read with [`Instructions::read_files`].
+    Files,
+    /// What the API says; to be taken in with [`Instructions::hear`].
+    Api,
+}
+
+/// Everything this node is told, and what it comes to.
+#[derive(Debug)]
+pub struct Instructions {
+    files: Option<Files>,
+    offer: Option<Offer>,
+    cluster: Option<Cluster>,
+    memory: Memory,
+    passwords: Passwords,
+    merged: Merged,
+}
+
+/// The API, for an agent that has one.
+#[derive(Debug)]
+struct Cluster {
+    namespace: String,
+    /// None until [`Instructions::follow`].
+    source: Option<ApiSource>,
+    news: News,
+    /// The API server has said once what this node's object is, or that there is none.
+    heard: bool,
+    /// The generation that was taken in last.
+    observed: Option<i64>,
+}
+
+impl Instructions {
+    /// Of a node on its own: everything is in `files`, and something has to be.
+    pub fn of_files(mut files: Files) -> Result<Self, Refusal> {
+        let offer = files.first()?;
+        let mut instructions = Self::new(Some(files), None);
+        instructions.offer = Some(offer);
+        instructions.merge();
+        Ok(instructions)
+    }
+
+    /// Of a node of a cluster: what the API said last is `stored`. Files are welcome; a mistake in them is the answer's second
+    /// part, and keeps nothing else from running.
+    pub fn of_cluster(
+        files: Option<Files>,
+        stored: Option<Stored>,
+        namespace: &str,
+    ) -> (Self, Option<Refusal>) {
+        let cluster = Cluster {
+            namespace: namespace.to_owned(),
+            source: None,
+            news: News::default(),
+            heard: false,
+            observed: None,
+        };
+        let mut instructions = Self::new(files, Some(cluster));
+        let stored = stored.unwrap_or_default();
+        instructions.passwords = stored.passwords.clone();
+        instructions.memory = Memory::from(stored);
+        let outcome = instructions.files.as_mut().map(Files::first);
+        let refusal = match outcome {
+            Some(Ok(offer)) => {
+                instructions.offer = Some(offer);
+                None
+            }
+            Some(Err(refusal)) => Some(refusal),
+            None => None,
+        };
+        instructions.merge();
+        (instructions, refusal)
+    }
+
+    fn new(files: Option<Files>, cluster: Option<Cluster>) -> Self {
+        Self {
+            files,
+            offer: None,
+            cluster,
+            memory: Memory::default(),
+            passwords: Passwords::default(),
+            merged: Merged::default(),
+        }
+    }
+
+    /// From now on the API is heard.
+    pub fn follow(&mut self, source: ApiSource) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.source = Some(source);
+        }
+        self.want_secrets();
+    }
+
+    /// Starts to notice changes of files. An error says in a sentence that they are noticed on SIGHUP only.
+    pub fn watch_files(&mut self) -> Result<(), String> {
+        self.files.as_mut().map_or(Ok(()), Files::watch)
+    }
+
+    /// Waits until something has changed. Safe to cancel.
+    pub async fn changed(&mut self) -> Change {
+        let files = self.files.as_mut();
+        let api = self.cluster.as_mut().and_then(|cluster| cluster.source.as_mut());
+        tokio::select! {
+            () = async { match files { Some(files) => files.changed().await, None => core::future::pending().await } } => Change::Files,
+            () = async { match api { Some(api) => api.changed().await, None => core::future::pending().await } } => Change::Api,
+        }
+    }
+
+    /// Reads the files again, passwords included. Answers what was wrong with them, and whether changes go on being noticed;
+    /// a refusal changes nothing.
+    pub fn read_files(&mut self) -> (Result<(), Refusal>, Result<(), String>) {
+        let outcome = self.files.as_mut().map(Files::load);
+        let watched = self.files.as_mut().map_or(Ok(()), Files::watch_again);
+        let outcome = match outcome {
+            Some(Ok(offer)) => {
+                self.offer = Some(offer);
+                Ok(())
+            }
+            Some(Err(refusal)) => Err(refusal),
+            None => Ok(()),
+        };
+        self.merge();
+        (outcome, watched)
+    }
+
+    /// What the files say, as far as it counts.
+    pub fn offer(&self) -> Option<&Offer> {
+        self.offer.as_ref()
+    }
+
+    /// Takes in what the API says.
+    pub fn hear(&mut self) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let Some(source) = &mut cluster.source else { return };
+        cluster.news = source.news();
+        self.take_in();
+        self.want_secrets();
+    }
+
+    /// What all of it comes to.
+    pub fn merged(&self) -> &Merged {
+        &self.merged
+    }
+
+    /// The generation of this node's object that this agent has taken in; what a cache says of generations may be another
+    /// object's.
+    pub fn observed_generation(&self) -> Option<i64> {
+        self.cluster.as_ref()?.observed
+    }
+
+    /// Whether there is something to report to the API server.
+    pub fn is_reportable(&self) -> bool {
+        self.cluster
+            .as_ref()
+            .is_some_and(|cluster| cluster.heard || cluster.news.refused_host.is_some())
+    }
+
+    /// What is wrong beyond single groups.
+    pub fn problems(&self) -> Vec<FaultStatus> {
+        let mut problems = self.merged.problems.clone();
+        if let Some(cluster) = &self.cluster {
+            if let Some(host) = &cluster.news.refused_host {
+                problems.push(own_address(host));
+            }
+            if let Heard::Denied(fault) = &cluster.news.object {
+                problems.push(fault.clone());
+            }
+        }
+        problems
+    }
+
+    /// The addresses of the host that the kubeconfig names.
+    pub fn endpoint(&self) -> BTreeSet<IpAddr> {
+        let cluster = self.cluster.as_ref();
+        cluster
+            .map(|cluster| cluster.news.endpoint.clone())
+            .unwrap_or_default()
+    }
+
+    /// What is to be kept on disk; `None` if the API never said anything.
+    pub fn stored(&self) -> Option<Stored> {
+        self.memory.generation?;
+        Some(Stored {
+            cluster_uid: self.memory.cluster_uid.clone(),
+            generation: self.memory.generation,
+            groups: self
+                .memory
+                .groups
+                .values()
+                .map(|group| group.entry.clone())
+                .collect(),
+            tombstones: self.memory.tombstones.clone(),
+            passwords: self.passwords.clone(),
+        })
+    }
+
+    fn take_in(&mut self) {
+        self.merge();
+        let taken = self.told().filter(|told| told.unknown_features.is_empty());
+        let taken = taken.map(|told| told.generation);
+        if let Some(cluster) = &mut self.cluster {
+            cluster.heard |= matches!(cluster.news.object, Heard::Absent | Heard::Told(_));
+            cluster.observed = taken.or(cluster.observed);
+        }
+    }
+
+    /// Merges everything and says in the log what is new about it.
+    fn merge(&mut self) {
+        let merged = {
+            let secrets = |source: &SecretSource| self.password(source);
+            merge(&Inputs {
+                api: self.told(),
+                memory: &self.memory,
+                files: self.offer.as_ref(),
+                secrets: &secrets,
+            })
+        };
+        say_news(&self.merged, &merged);
+        self.memory = merged.memory.clone();
+        self.passwords.keep_those_of(&self.memory);
+        self.merged = merged;
+    }
+
+    fn told(&self) -> Option<&super::told::Told> {
+        match &self.cluster.as_ref()?.news.object {
+            Heard::Told(told) => Some(told),
+            Heard::Nothing | Heard::Absent | Heard::Denied(_) => None,
+        }
+    }
+
+    fn password(&self, source: &SecretSource) -> Result<Vec<u8>, String> {
+        match source {
+            SecretSource::File(path) => {
+                password::read(std::path::Path::new(path)).map(|password| password.bytes)
+            }
+            SecretSource::Secret { name, key } => match self.secret(name, key) {
+                Ok(password) => Ok(password),
+                // What is missing is no instruction: the last one known goes on.
+                Err(sentence) => {
+                    let known = self.passwords.0.get(&(name.clone(), key.clone()));
+                    known.cloned().ok_or(sentence)
+                }
+            },
+        }
+    }
+
+    fn secret(&self, name: &str, key: &str) -> Result<Vec<u8>, String> {
+        let Some(cluster) = &self.cluster else {
+            return Err(format!("a node on its own has no Secret {name}"));
+        };
+        let shown = format!("{}/{name}", cluster.namespace);
+        match cluster.news.secrets.get(name) {
+            Some(SecretNews::Data(data)) => match data.get(key) {
+                Some(value) => Ok(password::first_line(value)),
+                None => Err(format!("the Secret {shown} has no key `{key}`: add it")),
+            },
+            Some(SecretNews::Absent) => Err(format!("the Secret {shown} does not exist: create it")),
+            Some(SecretNews::Denied(sentence)) => Err(format!(
+                "the API server does not let this agent read the Secret {shown}: {sentence}"
+            )),
+            None => Err(format!(
+                "the Secret {shown} has not been read yet: the API server has not answered"
+            )),
+        }
+    }
+
+    /// Has the Secrets followed that are named by what the API says and said.
+    fn want_secrets(&self) {
+        let Some(source) = self.cluster.as_ref().and_then(|cluster| cluster.source.as_ref()) else {
+            return;
+        };
+        let told = self.told().into_iter().flat_map(super::told::Told::secrets);
+        let remembered = self.memory.groups.values();
+        let remembered = remembered.filter_map(|group| group.entry.authentication.secret_ref.as_ref());
+        source.want(
+            told.map(str::to_owned)
+                .chain(remembered.map(|secret| secret.name.clone()))
+                .collect(),
+        );
+    }
+}
+
+impl From<Stored> for Memory {
+    fn from(stored: Stored) -> Self {
+        let remembered = |entry: holdfast_api::v1alpha1::NodeGroup| {
+            let group = Remembered {
+                entry,
+                running: None,
+                source: GroupSource::Cache,
+            };
+            (group.entry.name.clone(), group)
+        };
+        Self {
+            cluster_uid: stored.cluster_uid,
+            generation: stored.generation,
+            groups: stored.groups.into_iter().map(remembered).collect(),
+            tombstones: stored.tombstones,
+        }
+    }
+}
+
+impl Passwords {
+    /// Keeps the passwords that `memory`'s groups run with, and those that they would run with if they could.
+    fn keep_those_of(&mut self, memory: &Memory) {
+        let mut kept = Self::default();
+        for group in memory.groups.values() {
+            let authentication = &group.entry.authentication;
+            let (AuthenticationType::Password, Some(secret)) =
+                (authentication.type_, &authentication.secret_ref)
+            else {
+                continue;
+            };
+            let key = (secret.name.clone(), secret.key.clone());
+            let running = group.running.as_ref().map(|running| &running.authentication);
+            let password = match running {
+                // Padded with zeros, which are as good as none.
+                Some(Authentication::Password(padded)) => {
+                    let length = padded
+                        .iter()
+                        .rposition(|byte| *byte != 0)
+                        .map_or(0, |last| last + 1);
+                    Some(padded[..length].to_vec())
+                }
+                _ => self.0.get(&key).cloned(),
+            };
+            kept.0.extend(password.map(|password| (key, password)));
+        }
+        *self = kept;
+    }
+}
+
+fn own_address(host: &str) -> FaultStatus {
+    FaultStatus {
+        reason: "APIServerBehindOwnVIP".to_owned(),
+        message: format!(
+            "{host} is a virtual address of a group that this node runs, so the API server is not asked through it: give \
+             the agent an endpoint of this node's own with --api-server (https://127.0.0.1:6443)"
+        ),
+    }
+}
+
+/// Logs what `now` says that `before` did not.
+fn say_news(before: &Merged, now: &Merged) {
+    for remark in now.remarks.difference(&before.remarks) {
+        tracing::warn!("{remark}");
+    }
+    for problem in now
+        .problems
+        .iter()
+        .filter(|problem| !before.problems.contains(problem))
+    {
+        tracing::error!(reason = problem.reason, "{}", problem.message);
+    }
+    for (name, group) in &now.groups {
+        let Some(refused) = &group.refused else { continue };
+        let known = before.groups.get(name).and_then(|group| group.refused.as_ref());
+        if known != Some(refused) {
+            let runs = if group.generation.is_some() {
+                "; what ran keeps running"
+            } else {
+                ""
+            };
+            tracing::error!(group = name, "refused: {refused}{runs}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::told::Told;
+    use super::*;
+
+    fn instructions(stored: Option<Stored>) -> Instructions {
+        Instructions::of_cluster(None, stored, "holdfast-system").0
+    }
+
+    fn told(version: i32) -> Heard {
+        let spec = json!({ "clusterUID": "c", "groups": [{
+            "name": "web",
+            "generation": 3,
+            "virtualRouterID": 7,
+            "addresses": [{ "address": "192.0.2.7/24" }],
+            "priority": 100,
+            "advertisement": {
+                "version": version, "interval": "1s", "family": "IPv4", "mode": "Multicast", "multicastGroup": "224.0.0.18",
+            },
+            "authentication": { "type": "Password", "secretRef": { "name": "vrrp", "key": "password" } },
+            "mayBecomeActive": true,
+        }] });
+        Heard::Told(Arc::new(Told::read(spec, 5).unwrap()))
+    }
+
+    fn data(value: &[u8]) -> SecretNews {
+        SecretNews::Data(BTreeMap::from([("password".to_owned(), value.to_vec())]))
+    }
+
+    impl Instructions {
+        fn learn(&mut self, object: Heard, secret: Option<SecretNews>) {
+            let cluster = self.cluster.as_mut().unwrap();
+            cluster.news.object = object;
+            cluster.news.secrets = secret
+                .map(|secret| ("vrrp".to_owned(), secret))
+                .into_iter()
+                .collect();
+            self.take_in();
+        }
+
+        fn refusal(&self) -> Option<&str> {
+            self.merged.groups["web"].refused.as_deref()
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_refuses_its_group_by_name() {
+        let mut node = instructions(None);
+        node.learn(told(2), None);
+        assert!(
+            node.refusal()
+                .unwrap()
+                .contains("holdfast-system/vrrp has not been read yet")
+        );
+        node.learn(told(2), Some(SecretNews::Absent));
+        assert!(
+            node.refusal()
+                .unwrap()
+                .contains("holdfast-system/vrrp does not exist")
+        );
+        node.learn(told(2), Some(SecretNews::Data(BTreeMap::new())));
+        assert!(node.refusal().unwrap().contains("no key `password`"));
+        node.learn(told(2), Some(data(b"opensesame")));
+        assert!(node.refusal().unwrap().contains("10 bytes"));
+        assert!(node.merged.spec.groups.is_empty());
+        node.learn(told(2), Some(data(b"opensesa\n")));
+        assert_eq!(node.refusal(), None);
+        assert_eq!(node.merged.spec.groups.len(), 1);
+    }
+
+    #[test]
+    fn with_the_cache_a_start_without_the_api_runs_the_same_passwords_included() {
+        let mut node = instructions(None);
+        node.learn(told(2), Some(data(b"opensesa")));
+        let restarted = instructions(node.stored());
+        assert_eq!(restarted.merged.spec, node.merged.spec);
+        assert_eq!(restarted.merged.groups["web"].source, GroupSource::Cache);
+        assert_eq!(restarted.stored(), node.stored(), "nothing to write");
+        assert_eq!(restarted.observed_generation(), None, "nothing was heard yet");
+        assert_eq!(node.observed_generation(), Some(5));
+    }
+
+    #[test]
+    fn a_secret_that_is_deleted_goes_on_and_one_that_cannot_be_used_does_not_replace_the_one_that_can() {
+        let mut node = instructions(None);
+        node.learn(told(2), Some(data(b"opensesa")));
+        let runs = node.merged.spec.clone();
+        node.learn(told(2), Some(SecretNews::Absent));
+        assert_eq!((&node.merged.spec, node.refusal()), (&runs, None));
+        node.learn(told(2), Some(data(b"too long a password")));
+        assert_eq!(node.merged.spec, runs);
+        assert!(node.refusal().unwrap().contains("19 bytes"));
+        assert_eq!(instructions(node.stored()).merged.spec, runs, "nor in the cache");
+    }
+
+    #[test]
+    fn a_cache_without_its_passwords_keeps_its_groups_for_when_they_come() {
+        let mut node = instructions(None);
+        node.learn(told(2), Some(data(b"opensesa")));
+        let runs = node.merged.spec.clone();
+        let mut stored = node.stored().unwrap();
+        stored.passwords = Passwords::default();
+        let mut restarted = instructions(Some(stored));
+        assert!(restarted.merged.spec.groups.is_empty());
+        assert!(restarted.refusal().unwrap().contains("vrrp"));
+        assert_eq!(restarted.stored().unwrap().groups.len(), 1);
+        restarted.learn(Heard::Nothing, Some(data(b"opensesa")));
+        assert_eq!(restarted.merged.spec, runs);
+    }
+
+    #[test]
+    fn a_host_that_is_not_dialed_is_a_problem_with_what_to_do() {
+        let mut node = instructions(None);
+        assert!(!node.is_reportable());
+        node.cluster.as_mut().unwrap().news.refused_host = Some("192.0.2.7".to_owned());
+        let problems = node.problems();
+        assert_eq!(problems[0].reason, "APIServerBehindOwnVIP");
+        assert!(problems[0].message.contains("192.0.2.7") && problems[0].message.contains("--api-server"));
+        assert!(node.is_reportable());
+    }
+}
