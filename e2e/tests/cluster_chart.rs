@@ -438,6 +438,7 @@ const RIGHTS: &[&str] = &[
     "holdfast-agent in holdfast-system: get create update patch coordination.k8s.io/leases",
     "holdfast-agent in holdfast-system: get list watch /secrets",
     "holdfast-operator everywhere: get /namespaces kube-system",
+    "holdfast-operator everywhere: get apiextensions.k8s.io/customresourcedefinitions virtualipgroups.vip.holdfast.dev",
     "holdfast-operator everywhere: get list watch /nodes",
     "holdfast-operator everywhere: get list watch create update patch vip.holdfast.dev/virtualipnodes",
     "holdfast-operator everywhere: get list watch patch vip.holdfast.dev/virtualipgroups",
