@@ -412,3 +412,40 @@ pub(super) fn holder_of(packet: &Received<'_>, wanted: impl Fn(IpAddr) -> bool) 
     let mut addresses = parsed.addresses;
     addresses.find(|address| parsed.priority != 0 && wanted(*address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIP: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 100));
+
+    /// Advertises [`VIP`] and 10.0.0.101 with virtual router ID 51 and this priority.
+    fn advertisement(priority: u8) -> Vec<u8> {
+        let mut packet = vec![0x31, 51, priority, 2, 0, 100, 0, 0, 10, 0, 0, 100, 10, 0, 0, 101];
+        let sum: u32 = packet
+            .chunks(2)
+            .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+            .sum();
+        let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+        packet[6..8].copy_from_slice(&(!folded).to_be_bytes());
+        packet
+    }
+
+    fn holder(payload: &[u8], wanted: IpAddr) -> Option<IpAddr> {
+        let packet = Received {
+            source: IpAddr::from([10, 0, 0, 2]),
+            destination: IpAddr::from([224, 0, 0, 18]),
+            ttl: 255,
+            payload,
+        };
+        holder_of(&packet, |address| address == wanted)
+    }
+
+    #[test]
+    fn who_advertises_an_address_has_it_unless_he_leaves() {
+        assert_eq!(holder(&advertisement(100), VIP), Some(VIP));
+        assert_eq!(holder(&advertisement(0), VIP), None);
+        assert_eq!(holder(&advertisement(100), IpAddr::from([10, 0, 0, 102])), None);
+        assert_eq!(holder(b"noise", VIP), None);
+    }
+}

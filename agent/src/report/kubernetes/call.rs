@@ -90,9 +90,16 @@ impl Failure {
 /// Sends a request and answers the body of a successful answer.
 pub async fn call(client: &Client, request: Request<Vec<u8>>) -> Result<Vec<u8>, Failure> {
     let exchange = async {
-        let response = client.send(request.map(Body::from)).await.map_err(broken)?;
+        let response = client
+            .send(request.map(Body::from))
+            .await
+            .map_err(|error| broken(&error))?;
         let (status, retry_after) = (response.status(), retry_after(&response));
-        let body = response.into_body().collect_bytes().await.map_err(broken)?;
+        let body = response
+            .into_body()
+            .collect_bytes()
+            .await
+            .map_err(|error| broken(&error))?;
         if status.is_success() {
             return Ok(body.to_vec());
         }
@@ -116,13 +123,13 @@ pub fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
     })
 }
 
-fn broken(error: kube::Error) -> Failure {
-    let mut message = match &error {
+fn broken(error: &kube::Error) -> Failure {
+    let mut message = match error {
         // Its own words only say that there is a source.
         kube::Error::Service(source) => source.to_string(),
         other => other.to_string(),
     };
-    let mut source = match &error {
+    let mut source = match error {
         kube::Error::Service(source) => source.source(),
         other => core::error::Error::source(other).and_then(core::error::Error::source),
     };

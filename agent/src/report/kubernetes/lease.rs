@@ -25,12 +25,12 @@ pub struct Keeper {
 
 impl Keeper {
     /// For the Lease of `node`.
-    pub fn new(node: &str, namespace: &str, identity: String) -> Self {
+    pub fn new(node: &str, namespace: String, identity: String) -> Self {
         Self {
             name: format!("{AGENT_LEASE_PREFIX}{node}"),
-            namespace: namespace.to_owned(),
+            requests: Request::new(Lease::url_path(&(), Some(&namespace))),
+            namespace,
             identity,
-            requests: Request::new(Lease::url_path(&(), Some(namespace))),
             known: None,
             held: false,
         }

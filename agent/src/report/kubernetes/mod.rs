@@ -32,10 +32,10 @@ pub struct Reporter {
 /// Reports what `shared` knows, from the first [`Shared::set_applied_spec`] on. The Lease lives in `namespace`. Needs a
 /// tokio runtime.
 pub fn spawn(client: Client, namespace: String, shared: Arc<Shared>) -> Reporter {
-    spawn_with(Arc::clone(&shared), client, &namespace, shared)
+    spawn_with(Arc::clone(&shared), client, namespace, shared)
 }
 
-fn spawn_with(truth: impl Truth, client: Client, namespace: &str, shared: Arc<Shared>) -> Reporter {
+fn spawn_with(truth: impl Truth, client: Client, namespace: String, shared: Arc<Shared>) -> Reporter {
     shared.note_api(|_| {});
     let wake = Arc::new(Notify::new());
     let (finish, finished) = oneshot::channel();

@@ -71,7 +71,7 @@ pub struct Task<T> {
 
 impl<T: Truth> Task<T> {
     /// A reporter of what `truth` knows about `shared`'s node.
-    pub fn new(truth: T, client: Client, namespace: &str, shared: Arc<Shared>, wake: Arc<Notify>) -> Self {
+    pub fn new(truth: T, client: Client, namespace: String, shared: Arc<Shared>, wake: Arc<Notify>) -> Self {
         Self {
             truth,
             requests: Request::new(VirtualIPNode::url_path(&(), None)),

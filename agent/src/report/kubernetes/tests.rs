@@ -145,7 +145,7 @@ impl World {
         let truth = Arc::new(Mutex::new(Some(backup())));
         let shared = Arc::new(Shared::new("cp-1", LogControl::default()));
         let client = Client::new(service, "default");
-        let reporter = spawn_with(Arc::clone(&truth), client, "vips", Arc::clone(&shared));
+        let reporter = spawn_with(Arc::clone(&truth), client, "vips".to_owned(), Arc::clone(&shared));
         Self {
             server,
             truth,

@@ -194,7 +194,7 @@ fn transitions_acknowledgements_and_conflicts_are_urgent_and_the_rest_is_not() {
             |status| {
                 status.groups[0]
                     .conflicts
-                    .push(fault("OtherActive".to_owned(), "x"))
+                    .push(fault("OtherActive".to_owned(), "x"));
             },
             true,
         ),
