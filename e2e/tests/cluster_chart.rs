@@ -434,7 +434,7 @@ fn every_object_bears_the_usual_labels() {
 /// Every right the chart gives, and to whom. A line more or less is a decision (docs/adr/0014-access.md).
 const RIGHTS: &[&str] = &[
     "holdfast-agent everywhere: get list watch vip.holdfast.dev/virtualipnodes",
-    "holdfast-agent everywhere: update patch vip.holdfast.dev/virtualipnodes/status",
+    "holdfast-agent everywhere: patch vip.holdfast.dev/virtualipnodes/status",
     "holdfast-agent in holdfast-system: get create update patch coordination.k8s.io/leases",
     "holdfast-agent in holdfast-system: get list watch /secrets",
     "holdfast-operator everywhere: get /namespaces kube-system",
