@@ -61,7 +61,7 @@ fn mend(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }
-    // A field written as null is one that is not written: the API server drops it, as files do.
+    // To a rule's `has`, a field written as null would be there.
     schema.nullable = None;
     if schema.pattern.as_deref() == Some(GatewayDuration::PATTERN) {
         let validation = DURATION.validation(GatewayDuration::SENTENCE);
