@@ -85,6 +85,9 @@ const DURATION: Cel = Cel::new(
 fn bound_selector(expressions: &mut JSONSchemaProps) {
     expressions.max_items = Some(32);
     everywhere(expressions, &mut |schema| {
+        if schema.items.is_some() {
+            schema.x_kubernetes_list_type = Some("atomic".to_owned());
+        }
         let properties = schema.properties.iter_mut().flat_map(BTreeMap::iter_mut);
         for (name, property) in properties {
             match (name.as_str(), &mut property.items) {
@@ -142,7 +145,7 @@ mod tests {
     /// Calls `visit` with every schema below `schema` and its path, Kubernetes' own types left out.
     fn walk(schema: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
         visit(path, schema);
-        let is_kubernetes = ["Selector", "selector", "conditions[]", "metadata"]
+        let is_kubernetes = ["matchLabels", "conditions[]", "metadata"]
             .iter()
             .any(|end| path.ends_with(end));
         if is_kubernetes {
@@ -181,6 +184,10 @@ mod tests {
                     assert!(
                         schema.get("maxItems").is_some(),
                         "{path} may have any number of entries"
+                    );
+                    assert!(
+                        schema["x-kubernetes-list-type"].is_string(),
+                        "{path} does not say whether it is one value"
                     );
                 }
                 Some("integer") => {

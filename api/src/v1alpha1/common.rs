@@ -97,7 +97,11 @@ pub struct Peer {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// The addresses it advertises from: one of the election's family, at most one of each family.
-    #[schemars(length(min = 1, max = 2), inner(length(min = 2, max = 39)))]
+    #[schemars(
+        length(min = 1, max = 2),
+        inner(length(min = 2, max = 39)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub addresses: Vec<String>,
     /// The smallest TTL or hop limit with which its advertisements are believed. 255 means: only from the same link.
     #[serde(rename = "minTTL", default = "defaults::min_ttl")]

@@ -118,7 +118,11 @@ pub struct NodeGroup {
     /// The addresses to take part from, at most one of each family. Empty: the interface's IPv4 primary or IPv6
     /// link-local address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 2), inner(length(min = 2, max = 39)))]
+    #[schemars(
+        length(max = 2),
+        inner(length(min = 2, max = 39)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub source_addresses: Vec<String>,
     /// The virtual addresses in the order written.
     #[schemars(
