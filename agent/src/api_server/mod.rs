@@ -140,7 +140,10 @@ impl Link {
     async fn try_send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         let connected = self.connect().await?;
         let answer = match tokio::time::timeout(ANSWER, connected.client.send(request)).await {
-            Ok(answer) => answer.map_err(BoxError::from),
+            Ok(answer) => answer.map_err(|error| match error {
+                kube::Error::Service(error) => error,
+                error => error.into(),
+            }),
             Err(_) => Err(NoAnswer.into()),
         };
         match &answer {

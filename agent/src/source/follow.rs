@@ -5,16 +5,18 @@ use core::time::Duration;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use futures::StreamExt as _;
-use kube::runtime::utils::Backoff;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::api_server::ApiServer;
 
-/// The waits between attempts: doubled from the first to the last, each between half and all of itself.
+/// The waits between attempts: doubled from the first to the last, each between half and all of itself. A server that
+/// answers with an error is about to recover, as a rule; one that does not answer may be gone for long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LAST_WAIT: Duration = Duration::from_secs(10);
+const LAST_WAIT_ANSWERED: Duration = Duration::from_secs(4);
+const LAST_WAIT: Duration = Duration::from_secs(8);
 
 /// An attempt that went well for so long makes the next failure a first one.
 const CALM: Duration = Duration::from_secs(30);
@@ -34,45 +36,56 @@ pub async fn follow<K>(server: &ApiServer, api: Api<K>, name: &str, mut see: imp
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut severed = server.severed();
+    let (mut severed, mut waits) = (server.severed(), Waits::default());
     loop {
         severed.mark_unchanged();
-        let watched = watcher::watch_object(api.clone(), name).backoff(Waits::default());
-        let mut watched = core::pin::pin!(watched);
-        loop {
-            let outcome = tokio::select! {
-                outcome = watched.next() => outcome,
-                // What comes in comes through an address of this node: begin anew, another way.
-                _ = severed.changed() => break,
-            };
-            match outcome {
-                Some(Ok(Some(object))) => see(Seen::There(Box::new(object))),
-                Some(Ok(None)) => see(Seen::Absent),
-                Some(Err(error)) => see_error(&error, &mut see),
-                None => break,
+        let watched = watcher::watch_object(api.clone(), name);
+        let listen = async {
+            let mut watched = core::pin::pin!(watched);
+            while let Some(outcome) = watched.next().await {
+                match outcome {
+                    Ok(object) => {
+                        waits = Waits::default();
+                        see(object.map_or(Seen::Absent, |object| Seen::There(Box::new(object))));
+                    }
+                    Err(error) => {
+                        let answered = see_error(&error, &mut see);
+                        // The watcher tries again when it is polled again.
+                        tokio::time::sleep(waits.next(answered)).await;
+                    }
+                }
             }
+        };
+        tokio::select! {
+            () = listen => {}
+            // What comes in comes through an address of this node: begin anew, another way.
+            _ = severed.changed() => {}
         }
     }
 }
 
 /// Of the errors, those count that are an answer: the way to the API server is looked after elsewhere, and a watch that has
-/// expired begins again by itself.
-fn see_error<K>(error: &watcher::Error, see: &mut impl FnMut(Seen<K>)) {
+/// expired begins again by itself. Answers whether it was one that will soon be another.
+fn see_error<K>(error: &watcher::Error, see: &mut impl FnMut(Seen<K>)) -> bool {
     let status = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         | watcher::Error::WatchError(status) => status,
         error => {
             tracing::debug!("watching: {:#}", describe(error));
-            return;
+            return false;
         }
     };
     match status.code {
         // Its kind is not there, so neither is it.
         404 => see(Seen::Absent),
         401 | 403 => see(Seen::Denied(status.message.clone())),
-        code => tracing::debug!("watching: {code} {}", status.message),
+        code => {
+            tracing::debug!("watching: {code} {}", status.message);
+            return true;
+        }
     }
+    false
 }
 
 fn describe(error: &watcher::Error) -> String {
@@ -89,62 +102,66 @@ fn describe(error: &watcher::Error) -> String {
 #[derive(Debug)]
 struct Waits {
     next: Duration,
-    last: Option<tokio::time::Instant>,
+    answered: bool,
+    last: Option<Instant>,
 }
 
 impl Default for Waits {
     fn default() -> Self {
         Self {
             next: FIRST_WAIT,
+            answered: false,
             last: None,
         }
     }
 }
 
-impl Iterator for Waits {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let now = tokio::time::Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) >= CALM) {
+impl Waits {
+    /// The next wait, after a failure that was an answer or none.
+    fn next(&mut self, answered: bool) -> Duration {
+        let now = Instant::now();
+        let calm = self.last.is_some_and(|last| now.duration_since(last) >= CALM);
+        let recovers = answered && !self.answered;
+        if calm || recovers {
             self.next = FIRST_WAIT;
         }
         self.last = Some(now);
+        self.answered = answered;
         let wait = self.next;
-        self.next = (2 * wait).min(LAST_WAIT);
+        self.next = (2 * wait).min(if answered { LAST_WAIT_ANSWERED } else { LAST_WAIT });
         // A fleet that lost its API server at one moment must not come back at one.
         let random = RandomState::new().build_hasher().finish();
         let part = u32::try_from(random % 1000).unwrap_or_default();
-        Some(wait / 2 + wait / 2 * part / 1000)
-    }
-}
-
-impl Backoff for Waits {
-    fn reset(&mut self) {
-        self.next = FIRST_WAIT;
+        wait / 2 + wait / 2 * part / 1000
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn waits_grow_to_a_limit_and_begin_again_after_a_calm() {
-        let mut waits = Waits::default();
-        let mut all = Vec::new();
-        for _ in 0..50 {
-            all.push(waits.next().unwrap());
+        for (answered, limit) in [(false, LAST_WAIT), (true, LAST_WAIT_ANSWERED)] {
+            let mut waits = Waits::default();
+            let all: Vec<Duration> = (0..50).map(|_| waits.next(answered)).collect();
+            assert!(all[0] <= FIRST_WAIT && all[0] >= FIRST_WAIT / 2);
+            assert!(all[10..].iter().all(|wait| *wait >= limit / 2 && *wait <= limit));
+            let distinct: BTreeSet<_> = all[10..].iter().collect();
+            assert!(distinct.len() > 5, "no two agents wait alike: {distinct:?}");
+            tokio::time::advance(CALM).await;
+            assert!(waits.next(answered) <= FIRST_WAIT);
         }
-        assert!(all[0] <= FIRST_WAIT && all[0] >= FIRST_WAIT / 2);
-        assert!(
-            all[10..]
-                .iter()
-                .all(|wait| *wait >= LAST_WAIT / 2 && *wait <= LAST_WAIT)
-        );
-        let distinct: std::collections::BTreeSet<_> = all[10..].iter().collect();
-        assert!(distinct.len() > 5, "no two agents wait alike: {distinct:?}");
-        tokio::time::advance(CALM).await;
-        assert!(waits.next().unwrap() <= FIRST_WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_begins_to_answer_is_asked_again_soon() {
+        let mut waits = Waits::default();
+        for _ in 0..50 {
+            waits.next(false);
+        }
+        assert!(waits.next(true) <= FIRST_WAIT);
     }
 }

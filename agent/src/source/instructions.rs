@@ -148,7 +148,21 @@ impl Instructions {
     pub fn hear(&mut self) {
         let Some(cluster) = &mut self.cluster else { return };
         let Some(source) = &mut cluster.source else { return };
-        cluster.news = source.news();
+        let news = source.news();
+        if matches!(
+            (&cluster.news.object, &news.object),
+            (Heard::Told(_) | Heard::Nothing, Heard::Absent)
+        ) {
+            tracing::info!("this node has no VirtualIPNode: what runs keeps running, and it is waited for");
+        }
+        if let (Heard::Denied(fault), false) = (&news.object, cluster.news.object == news.object) {
+            tracing::error!(reason = fault.reason, "{}", fault.message);
+        }
+        if let (Some(host), false) = (&news.refused_host, cluster.news.refused_host == news.refused_host) {
+            let fault = own_address(host);
+            tracing::error!(reason = fault.reason, "{}", fault.message);
+        }
+        cluster.news = news;
         self.take_in();
         self.want_secrets();
     }
