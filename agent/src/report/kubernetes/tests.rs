@@ -255,6 +255,22 @@ async fn a_transition_is_written_at_once_and_something_small_within_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_true_for_a_moment_only_and_could_not_be_told_is_not_told() {
+    let world = World::new();
+    let mut small = backup();
+    small.groups[0].effective_priority = Some(7);
+    sleep(Duration::from_millis(1050)).await;
+    world.is_now(small.clone());
+    sleep(Duration::from_millis(1000)).await;
+    assert_eq!(world.asked().len(), 4, "told");
+    world.happens(backup());
+    sleep(MOMENT).await;
+    world.happens(small);
+    secs(5).await;
+    assert_eq!(world.asked_for(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_outage_only_the_latest_state_is_told_and_then_the_lease_renewed() {
     let world = World::new();
     secs(1).await;
@@ -307,7 +323,7 @@ async fn retry_after_is_honoured() {
 async fn an_object_that_is_not_there_yet_is_waited_for_quietly() {
     let world = World::new();
     world.server().status = Mood::Refuses(404, None);
-    secs(100).await;
+    secs(95).await;
     let asked = world.asked_for();
     let count = |what| asked.iter().filter(|asked| **asked == what).count();
     assert!((10..=22).contains(&count("report")), "{asked:?}");

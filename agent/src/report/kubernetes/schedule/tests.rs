@@ -90,6 +90,18 @@ async fn no_lease_is_renewed_while_something_is_to_be_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_wait_a_second_holds_up_the_lease_all_the_same() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    schedule.report_begins(start);
+    schedule.reported();
+    schedule.news(false);
+    assert_eq!(schedule.next(start), Next::Wait(start + millis(1000)));
+    schedule.nothing_to_say();
+    assert_eq!(schedule.next(start), Next::Renew);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_are_met_with_growing_patience_that_has_an_end() {
     let (mut schedule, mut now) = calm();
     schedule.news(true);
