@@ -7,6 +7,7 @@ mod figures;
 mod machine;
 mod report;
 mod results;
+mod scale;
 mod scene;
 mod steadiness;
 mod targets;
@@ -30,6 +31,7 @@ use crate::{
     daemon::{BOTH, Daemon, Routers},
     machine::Machine,
     results::{Results, Setting},
+    scale::Size,
     steadiness::Contender,
 };
 
@@ -69,6 +71,8 @@ enum Part {
     Busy,
     /// RTNL held by somebody else.
     Rtnl,
+    /// The operator in a large cluster, with a real API server and without agents.
+    Scale,
 }
 
 /// Says what is being done, with the time since the start.
@@ -117,6 +121,26 @@ fn run(arguments: &Arguments) -> Result<()> {
     if wanted(Part::Rtnl) {
         progress.say("both while RTNL is held");
         results.holds = steadiness::locked(if arguments.quick { 1 } else { 3 })?;
+    }
+    if wanted(Part::Scale) {
+        let (size, quiet) = if arguments.quick {
+            (
+                Size {
+                    groups: 50,
+                    members: 5,
+                },
+                Duration::from_secs(10),
+            )
+        } else {
+            (
+                Size {
+                    groups: 1000,
+                    members: 5,
+                },
+                Duration::from_mins(1),
+            )
+        };
+        results.scale = Some(scale::run(size, quiet, progress)?);
     }
     let page = report::page(&machine, &results, progress.0.elapsed(), &machine::load()?);
     if arguments.quick || !arguments.only.is_empty() {

@@ -7,6 +7,7 @@ use crate::{
     figures::{interval, longest, megabytes, millis, spread},
     machine::Machine,
     results::Results,
+    scale::{self, Scale, Size},
     steadiness::{BUSY_LOOPS, INTERVAL},
     targets,
 };
@@ -47,6 +48,9 @@ pub fn page(machine: &Machine, results: &Results, took: Duration, load_after: &s
     }
     if !results.holds.is_empty() {
         hold_section(&mut text, results);
+    }
+    if let Some(scale) = &results.scale {
+        scale_section(&mut text, scale);
     }
     text
 }
@@ -264,6 +268,78 @@ fn hold_section(text: &mut String, results: &Results) {
             );
         }
     }
+}
+
+fn scale_section(text: &mut String, scale: &Scale) {
+    let Size { groups, members } = scale.size;
+    line(
+        text,
+        &format!(
+            "\n## The operator in a large cluster\n\n\
+             One operator beside a real kube-apiserver and etcd on the same machine, no agents: {groups} groups of \
+             {members} members over {} nodes, applied {} at a time. Requests are what the API server's audit log has \
+             from the operator. *Other writes* are the groups' finalizers and status, and Events.\n\n| | |\n|---|---|",
+            scale.size.nodes(),
+            scale::PARALLEL,
+        ),
+    );
+    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
+    let rows = [
+        (
+            "groups applied, as fast as the API server takes them",
+            seconds(scale.applied),
+        ),
+        (
+            "from the first apply until every VirtualIPNode is written",
+            seconds(scale.written),
+        ),
+        (
+            "until the operator has nothing left to do",
+            seconds(scale.settled),
+        ),
+        (
+            "writes of VirtualIPNodes, for each node",
+            ratio(scale.node_writes, scale.size.nodes()),
+        ),
+        ("other writes, for each group", ratio(scale.other_writes, groups)),
+        ("the operator's CPU time until then", seconds(scale.cpu)),
+        (
+            "its memory afterwards (RSS)",
+            format!("{} MB", megabytes(scale.memory.resident)),
+        ),
+        (
+            "its memory at most (RSS)",
+            format!("{} MB", megabytes(scale.memory.peak)),
+        ),
+        (
+            "requests while nothing changes",
+            format!(
+                "{} in {} ({} for its Lease, {} watches)",
+                scale.quiet_requests,
+                seconds(scale.quiet),
+                scale.quiet_leases,
+                scale.quiet_watches
+            ),
+        ),
+        (
+            "its CPU time meanwhile",
+            format!("{} ms", millis(scale.quiet_cpu)),
+        ),
+        (
+            "one node reports another address: writes of VirtualIPNodes",
+            scale.change_node_writes.to_string(),
+        ),
+        ("and other writes", scale.change_other_writes.to_string()),
+    ];
+    for (what, figure) in rows {
+        line(text, &format!("| {what} | {figure} |"));
+    }
+}
+
+fn ratio(count: usize, of: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+    let ratio = count as f64 / of as f64;
+    format!("{ratio:.2}")
 }
 
 #[cfg(test)]

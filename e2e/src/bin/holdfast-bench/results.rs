@@ -7,6 +7,7 @@ use crate::{
     daemon::Routers,
     failover::Failover,
     figures::interval,
+    scale::Scale,
     steadiness::{Busy, Contender, Hold},
 };
 
@@ -48,6 +49,8 @@ pub struct Results {
     pub busy_for: Duration,
     /// Each time that RTNL was held.
     pub holds: Vec<Hold>,
+    /// The operator in a large cluster.
+    pub scale: Option<Scale>,
 }
 
 #[cfg(test)]
