@@ -29,6 +29,9 @@ pub struct NodePlan {
     pub spec: VirtualIPNodeSpec,
     /// Its `VirtualIPNode`; `None`: there is none.
     pub stored: Option<Stored>,
+    /// Whether it shares in a group. Then it needs an object, if only to say in it what it runs already: before that it is
+    /// told nothing.
+    pub shares: bool,
 }
 
 /// A `VirtualIPNode` as far as writing it goes.
@@ -45,7 +48,7 @@ impl NodePlan {
     pub fn is_news(&self) -> bool {
         match &self.stored {
             Some(stored) => stored.spec != self.spec,
-            None => !self.spec.groups.is_empty(),
+            None => self.shares || !self.spec.groups.is_empty(),
         }
     }
 
@@ -92,6 +95,9 @@ impl Index {
                 (group, verdict, members)
             })
             .collect();
+        let is_shared = parts
+            .iter()
+            .any(|(group, verdict, _)| verdict.accepted && group.metadata.deletion_timestamp.is_none());
         let shares = parts.iter().map(|(group, verdict, members)| Share {
             group,
             verdict,
@@ -111,7 +117,11 @@ impl Index {
                 spec: object.spec.clone(),
                 resource_version: resource_version.clone(),
             });
-        Some(NodePlan { spec, stored })
+        Some(NodePlan {
+            spec,
+            stored,
+            shares: is_shared,
+        })
     }
 
     /// Whether nodes are told of a group at all: of a running one when it has its identifier and its finalizer, of one in
