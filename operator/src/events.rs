@@ -147,6 +147,9 @@ fn moved(transition: &Transition) -> Saying {
         .unwrap_or_default();
     let reason = &transition.reason;
     let note = match (&transition.from, &transition.to) {
+        (Some(from), Some(to)) if from == to => {
+            format!("{to} serves the addresses again ({reason}{took})")
+        }
         (Some(from), Some(to)) => format!("the addresses moved from {from} to {to} ({reason}{took})"),
         (None, Some(to)) => format!("{to} serves the addresses ({reason}{took})"),
         (Some(from), None) => format!("{from} does not serve the addresses any more ({reason})"),

@@ -1,5 +1,8 @@
 //! The group reconciler: from a group as written to one that nodes can be told of, and to its status.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 use std::sync::Arc;
 

@@ -12,6 +12,9 @@
 //! Nothing but speed is built on there being one leader: every write of any object names the version it is based on too,
 //! so what a former leader still has under way is refused where it matters.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -22,6 +22,8 @@ pub mod metrics;
 pub mod node;
 pub mod queue;
 mod run;
+#[cfg(test)]
+mod testing;
 pub mod uninstall;
 pub mod watch;
 pub mod world;

@@ -1,5 +1,8 @@
 //! The node reconciler: what one node is told, over all groups it shares in.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crate::context::Context;

@@ -12,7 +12,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::index::{Seen, Stored};
 use crate::leader::{LEASE_DURATION, Leadership, RENEW_DEADLINE};
 use crate::metrics::Metrics;
@@ -149,10 +149,12 @@ impl Writer {
         let name = group.name_any();
         let write = self.groups.patch(&name, &parameters, &patch);
         let doing = "writing the finalizers of VirtualIPGroup";
-        let written = self.send(doing, &name, "finalizers", write).await?;
-        // The answer to the last finalizer's removal is an object that is no more.
-        if hold {
-            self.known(written);
+        match self.send(doing, &name, "finalizers", write).await {
+            // The answer to the last finalizer's removal is an object that is no more.
+            Ok(written) if hold || !written.finalizers().is_empty() => self.known(written),
+            Ok(_) => self.gone(&name),
+            Err(error) if !hold && error.category() == Category::NotFound => self.gone(&name),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -202,6 +204,10 @@ impl Writer {
     fn stored(&self, object: VirtualIPNode) {
         self.world
             .change(|index, now| index.apply_stored(object, Seen::Told, now));
+    }
+
+    fn gone(&self, group: &str) {
+        self.world.change(|index, _| index.delete_group(group));
     }
 
     fn known(&self, mut group: VirtualIPGroup) {
