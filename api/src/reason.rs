@@ -135,7 +135,7 @@ reasons! {
     /// The group is refused (see the condition `Accepted`). What ran keeps running.
     NotAccepted in Ready; "See the condition `Accepted`."
     /// More than one node has the addresses (see the condition `SplitBrain`).
-    SplitBrain in Ready; "See the condition `SplitBrain`."
+    SplitBrain in Ready | Event; "See the condition `SplitBrain`."
     /// No member says that it serves the addresses. For a moment that is normal, while a group starts or its addresses move.
     NoActiveNode in Ready; "If it stays: the message says of each member why it does not serve."
     /// The node that served the addresses last has not been heard of lately, and no other member took over. The message says
@@ -217,13 +217,15 @@ reasons! {
 
     // Events.
 
-    /// The addresses moved to another node.
-    ActiveNodeChanged in Event; ""
-    /// The operator chose a free virtual router identifier and wrote it into the group.
-    VirtualRouterIDAllocated in Event; ""
+    /// The addresses are served by another node, or again.
+    Moved in Event; ""
+    /// No two nodes have the addresses any more.
+    SplitBrainEnded in Event; ""
+    /// The group is deleted, and every member has let go of its addresses.
+    Withdrawn in Event; ""
     /// The group is deleted, and these nodes have not confirmed that they let go of its addresses. They do so when they are
     /// back and hear of it.
-    WithdrawalUnconfirmed in Event;
+    WithdrawnUnconfirmed in Event;
         "Before the addresses are used elsewhere, make sure that these nodes are down, or wait until they are back."
     /// A probe's weight is too small or too large to change who is elected.
     WeightWithoutEffect in Event; "Change the weight or the priorities."
@@ -234,7 +236,7 @@ reasons! {
 impl Reason {
     /// Where docs/reference/conditions.md explains it.
     pub fn anchor(self) -> String {
-        self.as_str().to_ascii_lowercase()
+        format!("reason-{}", self.as_str().to_ascii_lowercase())
     }
 }
 

@@ -8,7 +8,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::members::{Life, Seen};
-use crate::v1alpha1::{MemberState, VirtualIPGroupStatus};
+use crate::reason::{Place, Reason};
+use crate::v1alpha1::{Member, MemberState, VirtualIPGroupStatus};
 
 /// A renewal counts for a report that was seen so much earlier: the two come on different watches.
 const APART: SignedDuration = SignedDuration::from_secs(2);
@@ -78,20 +79,25 @@ fn are_certain(now: Timestamp, first: &Seen<'_>, second: &Seen<'_>) -> bool {
     })
 }
 
-/// Whether both were known to be Active at the same time, and neither has said anything else since. Something else that
-/// an agent reports, of another group, must not make them uncertain again.
+/// Whether both were known to be Active at the same time, and neither has said anything else of the group since: what an
+/// agent reports of another group must not make them uncertain again.
 fn were_rivals(before: Option<&VirtualIPGroupStatus>, first: &Seen<'_>, second: &Seen<'_>) -> bool {
     let Some(before) = before else { return false };
-    let was_split = before
-        .conditions
-        .iter()
-        .any(|condition| condition.type_ == "SplitBrain" && condition.status == "True");
-    let was_active = |member: &Seen<'_>| {
-        before.members.iter().any(|was| {
-            was.node == member.record.name
-                && was.state == MemberState::Active
+    let is_known = before.conditions.iter().any(|condition| {
+        condition.type_ == Place::SplitBrain.as_str()
+            && condition.status == "True"
+            && condition.reason == Reason::SeveralActive.as_str()
+    });
+    let was_active = |was: &&Member| was.state == MemberState::Active;
+    // All that were shown as Active, but of three and more perhaps not the last one to say so.
+    let shown = before.members.iter().filter(was_active);
+    let counts_last = shown.clone().count() == 2;
+    let was_rival = |member: &Seen<'_>| {
+        shown.clone().any(|was| {
+            was.node == member.name()
                 && member.said.is_some_and(|said| said.since == was.since)
+                && (counts_last || before.active_node.as_ref() != Some(&was.node))
         })
     };
-    was_split && was_active(first) && was_active(second)
+    is_known && was_rival(first) && was_rival(second)
 }

@@ -1,0 +1,166 @@
+//! Whatever order reports come in: handovers that VRRP carries out correctly are never taken for a split, and the Active
+//! node is the real one in the end.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const NODES: [&str; 3] = ["cp-1", "cp-2", "cp-3"];
+
+/// What happens on the wire, or between a node and the API server.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// The Active node hands over to this one, or this one takes over.
+    Active(usize),
+    /// The node dies. If it was Active, the next event of `Active` finds it gone.
+    Dies(usize),
+    /// The node's next report reaches the API server, and the operator sees it.
+    Delivers(usize),
+    /// So many seconds pass; agents whose reports are all delivered renew their Leases on their way.
+    Passes(i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => (0..NODES.len()).prop_map(Event::Active),
+        1 => (0..NODES.len()).prop_map(Event::Dies),
+        4 => (0..NODES.len()).prop_map(Event::Delivers),
+        4 => (1..12_i64).prop_map(Event::Passes),
+    ]
+}
+
+/// What really happens.
+#[derive(Debug)]
+struct World {
+    stage: Stage,
+    second: i64,
+    active: Option<usize>,
+    alive: [bool; 3],
+    /// What each node has to say and has not delivered; the latest only, as agents do.
+    unsaid: [Option<(MemberState, i64)>; 3],
+    /// What each node said last and the operator has not seen yet: watches lag behind by less than a second.
+    heard: [i64; 3],
+    /// When time alone may change something.
+    look_again: Option<Timestamp>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut stage = Stage::serving();
+        stage.settle();
+        Self {
+            stage,
+            second: 105,
+            active: Some(0),
+            alive: [true; 3],
+            unsaid: [None; 3],
+            heard: [100; 3],
+            look_again: None,
+        }
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Active(node) if self.alive[node] && self.active != Some(node) => {
+                if let Some(old) = self.active.filter(|old| self.alive[*old]) {
+                    self.unsaid[old] = Some((MemberState::Backup, self.second));
+                }
+                self.active = Some(node);
+                self.unsaid[node] = Some((MemberState::Active, self.second));
+            }
+            // One at least stays.
+            Event::Dies(node) if self.alive.iter().filter(|alive| **alive).count() > 1 => {
+                self.alive[node] = false;
+                self.unsaid[node] = None;
+                self.active = self.active.filter(|active| *active != node);
+            }
+            Event::Delivers(node) => self.deliver(node),
+            Event::Passes(seconds) => (0..seconds).for_each(|_| self.tick()),
+            Event::Active(_) | Event::Dies(_) => {}
+        }
+        self.look();
+    }
+
+    fn deliver(&mut self, node: usize) {
+        if let Some((state, since)) = self.unsaid[node].take() {
+            self.stage.says(NODES[node], state, since);
+            self.stage.object(NODES[node]).status_seen = at(self.second);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.second += 1;
+        let lost = |stage: &Stage| {
+            let agents = stage.records.values().map(|record| record.agent);
+            agents
+                .filter(|agent| matches!(agent, AgentLife::Expired(_)))
+                .count()
+        };
+        let before = lost(&self.stage);
+        for (node, name) in NODES.iter().enumerate() {
+            // Nothing undelivered: the last report is true.
+            if self.alive[node] && self.unsaid[node].is_none() && self.second - self.heard[node] >= 10 {
+                self.heard[node] = self.second;
+                self.stage.heard(name, self.second);
+            }
+            if self.second - self.heard[node] >= 40 {
+                self.stage.lost(name);
+            }
+        }
+        // As the operator does: not for a renewal, but when a Lease runs out, and when it was asked to.
+        if lost(&self.stage) != before || self.look_again.is_some_and(|then| then <= at(self.second)) {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        self.stage.now = at(self.second);
+        let seen = self.stage.settle();
+        assert_eq!(
+            condition(&seen, Place::SplitBrain),
+            "SplitBrain=False AsExpected",
+            "{self:#?}"
+        );
+        let is_active = |member: &&crate::v1alpha1::Member| member.state == MemberState::Active;
+        assert!(
+            seen.status.members.iter().filter(is_active).count() <= 1,
+            "{self:#?}"
+        );
+    }
+
+    /// Everybody delivers, whoever lost the Active node takes over, and Leases run out.
+    fn ends(&mut self) {
+        if self.active.is_none() {
+            let next = self.alive.iter().position(|alive| *alive).unwrap();
+            self.second += 1;
+            self.happens(Event::Active(next));
+        }
+        (0..NODES.len()).for_each(|node| self.happens(Event::Delivers(node)));
+        self.happens(Event::Passes(60));
+        let written = self.stage.group.status.clone();
+        let seen = self.stage.settle();
+        assert_eq!(
+            written.as_ref(),
+            Some(&seen.status),
+            "nobody was told to look again"
+        );
+        let active = NODES[self.active.unwrap()];
+        assert_eq!(seen.status.active_node.as_deref(), Some(active), "{self:#?}");
+        assert_eq!(condition(&seen, Place::Ready), "Ready=True Serving", "{self:#?}");
+        assert_eq!(seen.status.last_transition.unwrap().to.as_deref(), Some(active));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_correct_handover_is_never_a_split_and_ends_at_the_real_active_node(events in vec(event(), 1..40)) {
+        let mut world = World::new();
+        for event in events {
+            world.happens(event);
+        }
+        world.ends();
+    }
+}
