@@ -243,7 +243,7 @@ impl<T: Truth> Task<T> {
 
     fn answered(&mut self) {
         if self.failing.take().is_some() {
-            tracing::info!("the API server is reached again");
+            tracing::info!("what this node reports arrives at the API server again");
         }
         self.shared.note_api(|api| {
             api.reached = true;
