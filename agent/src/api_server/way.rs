@@ -5,14 +5,17 @@ use core::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-/// One failure in a row is a connection that was closed while nobody used it, or a server that restarts behind a balancer.
-const HICCUPS: u32 = 1;
+/// Failures within this time are a hiccup: a connection that was closed while nobody used it, a server that restarts behind
+/// a balancer.
+const HICCUP: Duration = Duration::from_secs(1);
 
 /// Whether the API server is reached.
 #[derive(Debug, Default)]
 pub struct Way {
-    failures: u32,
-    lost: Option<Instant>,
+    /// Since when nothing was answered.
+    failing: Option<Instant>,
+    /// Whether that was said.
+    said: bool,
 }
 
 /// What is to be said.
@@ -27,19 +30,18 @@ pub enum News {
 impl Way {
     /// A request failed.
     pub fn failed(&mut self, now: Instant) -> Option<News> {
-        self.failures += 1;
-        if self.failures <= HICCUPS || self.lost.is_some() {
+        let since = *self.failing.get_or_insert(now);
+        if self.said || now.duration_since(since) < HICCUP {
             return None;
         }
-        self.lost = Some(now);
+        self.said = true;
         Some(News::Lost)
     }
 
     /// A request was answered.
     pub fn answered(&mut self, now: Instant) -> Option<News> {
-        self.failures = 0;
-        let lost = self.lost.take()?;
-        Some(News::Back(now.duration_since(lost)))
+        let since = self.failing.take()?;
+        core::mem::take(&mut self.said).then(|| News::Back(now.duration_since(since)))
     }
 }
 
@@ -57,12 +59,12 @@ mod tests {
         let (mut way, start) = (Way::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(way.answered(at(0)), None);
-        assert_eq!(way.failed(at(1)), None);
+        assert_eq!((way.failed(at(1)), way.failed(at(1))), (None, None));
         assert_eq!(way.answered(at(2)), None, "a hiccup");
         assert_eq!(way.failed(at(3)), None);
-        assert_eq!(way.failed(at(4)), Some(News::Lost));
-        assert_eq!(way.failed(at(5)), None);
-        assert_eq!(way.answered(at(9)), Some(News::Back(Duration::from_secs(5))));
+        assert_eq!(way.failed(at(5)), Some(News::Lost));
+        assert_eq!(way.failed(at(6)), None);
+        assert_eq!(way.answered(at(9)), Some(News::Back(Duration::from_secs(6))));
         assert_eq!(way.answered(at(10)), None);
     }
 

@@ -59,7 +59,7 @@ enum Command {
     /// With --kubernetes the agent runs what its VirtualIPNode says. It starts at once with what that said last, and
     /// with files if --config is given; the API server may come and go.
     #[command(after_help = help_end(RUN_EXAMPLES))]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
 
     /// Show what the running agent does: state, priority, addresses, faults
     #[command(after_help = STATUS_EXAMPLES)]
@@ -229,7 +229,7 @@ enum MetricsAddress {
 /// Reads the command line, does what it says, and answers the exit code.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Status(args) => status::status(&args),
         Command::Check(args) => return check::check(&args),
         Command::LogLevel(args) => log_level(&args),

@@ -136,7 +136,7 @@ impl ApiSource {
     pub async fn changed(&mut self) {
         if self.news.changed().await.is_err() {
             // All followers have ended, which they do not.
-            core::future::pending().await
+            core::future::pending::<()>().await;
         }
     }
 
@@ -278,12 +278,15 @@ fn publish<T: PartialEq>(news: &watch::Sender<News>, part: impl Fn(&mut News) ->
 }
 
 #[cfg(test)]
+mod outages;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn object(spec: serde_json::Value) -> DynamicObject {
+    fn object(spec: &serde_json::Value) -> DynamicObject {
         serde_json::from_value(json!({
             "apiVersion": "vip.holdfast.dev/v1alpha1",
             "kind": "VirtualIPNode",
@@ -295,11 +298,11 @@ mod tests {
 
     #[test]
     fn an_object_that_is_none_is_no_instruction() {
-        let Heard::Told(told) = read(object(json!({ "groups": [] }))) else {
+        let Heard::Told(told) = read(object(&json!({ "groups": [] }))) else {
             panic!("not read")
         };
         assert_eq!(told.generation, 7);
-        let Heard::Denied(fault) = read(object(json!({ "groups": 7 }))) else {
+        let Heard::Denied(fault) = read(object(&json!({ "groups": 7 }))) else {
             panic!("read")
         };
         assert!(fault.message.contains("generation 7"), "{fault:?}");

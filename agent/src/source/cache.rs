@@ -237,7 +237,7 @@ impl Cache {
 /// Of a value as it is written, whatever its file looks like.
 fn checksum(payload: &Value) -> io::Result<String> {
     let digest = Sha256::digest(serde_json::to_vec(payload)?);
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{digest:x}"))
 }
 
 impl TryFrom<&Stored> for NodePayload {

@@ -45,13 +45,14 @@ where
             while let Some(outcome) = watched.next().await {
                 match outcome {
                     Ok(object) => {
-                        waits = Waits::default();
                         see(object.map_or(Seen::Absent, |object| Seen::There(Box::new(object))));
                     }
                     Err(error) => {
-                        let answered = see_error(&error, &mut see);
-                        // The watcher tries again when it is polled again.
-                        tokio::time::sleep(waits.next(answered)).await;
+                        let recovers = see_error(&error, &mut see);
+                        tokio::time::sleep(waits.next(recovers)).await;
+                        // Everything is asked for again. A server that was away may have been given an older copy of its
+                        // data, and would say nothing to somebody who asks for what is newer than what it has.
+                        return;
                     }
                 }
             }

@@ -14,6 +14,9 @@ use super::merge::{Inputs, Memory, Merged, Remembered, merge};
 use super::password;
 use crate::status::FaultStatus;
 
+/// The end of a refusal that an answer of the API server may end.
+const NO_ANSWER: &str = "the API server has not answered";
+
 /// What has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -288,9 +291,7 @@ impl Instructions {
             Some(SecretNews::Denied(sentence)) => Err(format!(
                 "the API server does not let this agent read the Secret {shown}: {sentence}"
             )),
-            None => Err(format!(
-                "the Secret {shown} has not been read yet: the API server has not answered"
-            )),
+            None => Err(format!("the Secret {shown} has not been read yet: {NO_ANSWER}")),
         }
     }
 
@@ -390,7 +391,11 @@ fn say_news(before: &Merged, now: &Merged) {
             } else {
                 ""
             };
-            tracing::error!(group = name, "refused: {refused}{runs}");
+            if refused.ends_with(NO_ANSWER) {
+                tracing::debug!(group = name, "refused: {refused}{runs}");
+            } else {
+                tracing::error!(group = name, "refused: {refused}{runs}");
+            }
         }
     }
 }

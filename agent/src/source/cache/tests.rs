@@ -91,6 +91,8 @@ fn a_password_is_printed_as_stars() {
     assert!(shown.contains("***") && !shown.contains("pw100"), "{shown}");
 }
 
+type Spoil = fn(&mut Value);
+
 #[test]
 fn another_node_another_version_and_a_changed_byte_are_ignored_with_their_reason() {
     let place = Place::new();
@@ -98,7 +100,7 @@ fn another_node_another_version_and_a_changed_byte_are_ignored_with_their_reason
     place.change(NODE, |_| {});
     assert_eq!(place.why(), "", "how it is laid out does not matter");
 
-    let spoiled: [(fn(&mut Value), &str); 5] = [
+    let spoiled: [(Spoil, &str); 5] = [
         (|file| file["node"] = json!("cp-2"), "it is of node `cp-2`"),
         (|file| file["schemaVersion"] = json!(2), "version 2"),
         (|file| file["schemaVersion"] = json!("1"), "no schemaVersion"),

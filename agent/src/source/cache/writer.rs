@@ -68,7 +68,7 @@ impl Writer {
     /// Waits for progress. Safe to cancel.
     pub async fn changed(&mut self) {
         if self.progress.changed().await.is_err() {
-            core::future::pending().await
+            core::future::pending::<()>().await;
         }
     }
 
@@ -119,7 +119,8 @@ async fn write_latest(
             Err(error) => {
                 let problem = format!(
                     "the cache in {} cannot be written ({error}): everything runs, but an agent that starts without the API \
-                     server would run what it holds; make room there, or name another --cache-dir",
+                     server would run what it holds, so changes are not acknowledged until it is written; make room there, or \
+                     name another --cache-dir",
                     cache.folder().display()
                 );
                 if !failed {

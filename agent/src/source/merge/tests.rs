@@ -24,11 +24,11 @@ fn entry(name: &str, number: u8, priority: i32) -> Value {
     })
 }
 
-fn told_by(cluster: &str, groups: Value) -> Told {
+fn told_by(cluster: &str, groups: &Value) -> Told {
     Told::read(json!({ "clusterUID": cluster, "groups": groups }), 9).unwrap()
 }
 
-fn told(groups: Value) -> Told {
+fn told(groups: &Value) -> Told {
     told_by(CLUSTER, groups)
 }
 
@@ -41,7 +41,7 @@ fn no_secrets(_: &SecretSource) -> Result<Vec<u8>, String> {
 }
 
 /// What a cache holds after the API has said `groups`.
-fn cache(groups: Value) -> Memory {
+fn cache(groups: &Value) -> Memory {
     let mut memory = merge(&Inputs {
         api: Some(&told(groups)),
         memory: &Memory::default(),
@@ -108,11 +108,11 @@ fn api_entry() -> Value {
 }
 
 fn cached() -> Memory {
-    cache(json!([entry("web", 7, i32::from(CACHED))]))
+    cache(&json!([entry("web", 7, i32::from(CACHED))]))
 }
 
 fn cached_tombstone() -> Memory {
-    cache(json!([tombstone("web")]))
+    cache(&json!([tombstone("web")]))
 }
 
 /// An entry that cannot be run: its identifier is none.
@@ -163,14 +163,14 @@ fn api_not_heard_cache_has_its_tombstone_file_has_it_nothing_runs_and_that_is_sa
 
 #[test]
 fn api_does_not_name_it_cache_empty_file_has_it_the_files_runs() {
-    let merged = merged(Some(&told(json!([]))), &Memory::default(), Some(&file("web", 7)));
+    let merged = merged(Some(&told(&json!([]))), &Memory::default(), Some(&file("web", 7)));
     assert_eq!(web(&merged), Some((FILE, GroupSource::File)));
 }
 
 #[test]
 fn api_does_not_name_it_cache_has_it_the_cached_runs_and_that_is_said() {
     for files in [None, Some(&file("web", 7))] {
-        let merged = merged(Some(&told(json!([]))), &cached(), files);
+        let merged = merged(Some(&told(&json!([]))), &cached(), files);
         assert_eq!(web(&merged), Some((CACHED, GroupSource::Cache)));
         assert!(
             merged
@@ -185,7 +185,7 @@ fn api_does_not_name_it_cache_has_it_the_cached_runs_and_that_is_said() {
 #[test]
 fn api_does_not_name_it_cache_has_its_tombstone_nothing_runs() {
     for files in [None, Some(&file("web", 7))] {
-        let merged = merged(Some(&told(json!([]))), &cached_tombstone(), files);
+        let merged = merged(Some(&told(&json!([]))), &cached_tombstone(), files);
         assert_eq!(web(&merged), None);
         assert!(merged.memory.tombstones.contains("web"), "it still beats a file");
     }
@@ -195,7 +195,7 @@ fn api_does_not_name_it_cache_has_its_tombstone_nothing_runs() {
 fn api_names_it_the_apis_runs_whatever_cache_and_file_have() {
     for memory in [Memory::default(), cached(), cached_tombstone()] {
         for files in [None, Some(&file("web", 7))] {
-            let merged = merged(Some(&told(api_entry())), &memory, files);
+            let merged = merged(Some(&told(&api_entry())), &memory, files);
             assert_eq!(web(&merged), Some((API, GroupSource::API)));
             assert_eq!(merged.groups["web"].in_file, files.is_some());
             assert!(merged.memory.tombstones.is_empty(), "the API names it again");
@@ -207,7 +207,7 @@ fn api_names_it_the_apis_runs_whatever_cache_and_file_have() {
 fn api_has_its_tombstone_nothing_runs_whatever_cache_and_file_have() {
     for memory in [Memory::default(), cached(), cached_tombstone()] {
         for files in [None, Some(&file("web", 7))] {
-            let merged = merged(Some(&told(json!([tombstone("web")]))), &memory, files);
+            let merged = merged(Some(&told(&json!([tombstone("web")]))), &memory, files);
             assert_eq!(web(&merged), None);
             assert!(
                 !merged.groups.contains_key("web"),
@@ -220,7 +220,7 @@ fn api_has_its_tombstone_nothing_runs_whatever_cache_and_file_have() {
 
 #[test]
 fn api_has_it_and_it_cannot_be_run_cache_empty_file_empty_it_is_refused() {
-    let merged = merged(Some(&told(broken())), &Memory::default(), None);
+    let merged = merged(Some(&told(&broken())), &Memory::default(), None);
     assert_eq!(web(&merged), None);
     assert!(refusal(&merged).contains("300 is not a number from 1 to 255"));
     assert_eq!(merged.groups["web"].generation, None);
@@ -228,7 +228,7 @@ fn api_has_it_and_it_cannot_be_run_cache_empty_file_empty_it_is_refused() {
 
 #[test]
 fn api_has_it_and_it_cannot_be_run_cache_empty_file_has_it_the_files_runs_and_it_is_refused() {
-    let merged = merged(Some(&told(broken())), &Memory::default(), Some(&file("web", 7)));
+    let merged = merged(Some(&told(&broken())), &Memory::default(), Some(&file("web", 7)));
     assert_eq!(web(&merged), Some((FILE, GroupSource::File)));
     assert!(refusal(&merged).contains("virtualRouterID"));
 }
@@ -236,7 +236,7 @@ fn api_has_it_and_it_cannot_be_run_cache_empty_file_has_it_the_files_runs_and_it
 #[test]
 fn api_has_it_and_it_cannot_be_run_cache_has_it_the_cached_runs_and_it_is_refused() {
     for files in [None, Some(&file("web", 7))] {
-        let merged = merged(Some(&told(broken())), &cached(), files);
+        let merged = merged(Some(&told(&broken())), &cached(), files);
         assert_eq!(web(&merged), Some((CACHED, GroupSource::Cache)));
         assert!(refusal(&merged).contains("virtualRouterID"));
     }
@@ -244,7 +244,7 @@ fn api_has_it_and_it_cannot_be_run_cache_has_it_the_cached_runs_and_it_is_refuse
 
 #[test]
 fn api_has_it_and_it_cannot_be_run_cache_has_its_tombstone_nothing_runs_and_it_is_refused() {
-    let merged = merged(Some(&told(broken())), &cached_tombstone(), Some(&file("web", 7)));
+    let merged = merged(Some(&told(&broken())), &cached_tombstone(), Some(&file("web", 7)));
     assert_eq!(web(&merged), None);
     assert!(refusal(&merged).contains("virtualRouterID"));
 }
@@ -254,7 +254,7 @@ fn api_requires_an_unknown_feature_it_is_as_if_it_were_not_heard_and_that_is_a_p
     let spec =
         json!({ "requiredFeatures": ["Levitation"], "groups": [entry("web", 7, 100), tombstone("db")] });
     let told = Told::read(spec, 9).unwrap();
-    let memory = cache(json!([entry("web", 7, 90), entry("db", 8, 90)]));
+    let memory = cache(&json!([entry("web", 7, 90), entry("db", 8, 90)]));
     let merged = merged(Some(&told), &memory, None);
     assert_eq!(web(&merged), Some((CACHED, GroupSource::Cache)));
     assert!(
@@ -268,7 +268,7 @@ fn api_requires_an_unknown_feature_it_is_as_if_it_were_not_heard_and_that_is_a_p
 
 #[test]
 fn api_is_another_clusters_and_does_not_name_it_cache_has_it_it_is_dropped_and_that_is_said() {
-    let other = told_by("cluster-2", json!([]));
+    let other = told_by("cluster-2", &json!([]));
     let merged = merged(Some(&other), &cached(), None);
     assert_eq!(web(&merged), None);
     assert!(merged.remarks.first().unwrap().contains("dropped: web"));
@@ -278,7 +278,7 @@ fn api_is_another_clusters_and_does_not_name_it_cache_has_it_it_is_dropped_and_t
 #[test]
 fn api_is_another_clusters_and_does_not_name_it_file_has_it_the_files_runs() {
     for memory in [cached(), cached_tombstone()] {
-        let other = told_by("cluster-2", json!([]));
+        let other = told_by("cluster-2", &json!([]));
         let merged = merged(Some(&other), &memory, Some(&file("web", 7)));
         assert_eq!(web(&merged), Some((FILE, GroupSource::File)));
     }
@@ -286,7 +286,7 @@ fn api_is_another_clusters_and_does_not_name_it_file_has_it_the_files_runs() {
 
 #[test]
 fn api_is_another_clusters_and_names_it_the_apis_runs() {
-    let other = told_by("cluster-2", api_entry());
+    let other = told_by("cluster-2", &api_entry());
     assert_eq!(
         web(&merged(Some(&other), &cached(), None)),
         Some((API, GroupSource::API))
@@ -295,8 +295,8 @@ fn api_is_another_clusters_and_names_it_the_apis_runs() {
 
 #[test]
 fn a_group_that_the_api_named_and_names_no_more_goes_on_as_the_apis() {
-    let heard = merged(Some(&told(api_entry())), &Memory::default(), None);
-    for absent in [Some(told(json!([]))), None] {
+    let heard = merged(Some(&told(&api_entry())), &Memory::default(), None);
+    for absent in [Some(told(&json!([]))), None] {
         let merged = merged(absent.as_ref(), &heard.memory, None);
         assert_eq!(web(&merged), Some((API, GroupSource::API)));
     }
@@ -304,7 +304,11 @@ fn a_group_that_the_api_named_and_names_no_more_goes_on_as_the_apis() {
 
 #[test]
 fn groups_of_files_and_of_the_api_stand_side_by_side() {
-    let merged = merged(Some(&told(api_entry())), &Memory::default(), Some(&file("db", 8)));
+    let merged = merged(
+        Some(&told(&api_entry())),
+        &Memory::default(),
+        Some(&file("db", 8)),
+    );
     let sources: Vec<_> = merged
         .groups
         .iter()
@@ -317,7 +321,7 @@ fn groups_of_files_and_of_the_api_stand_side_by_side() {
 
 #[test]
 fn where_a_file_and_the_api_want_the_same_identifier_or_address_the_api_has_it() {
-    let merged = merged(Some(&told(api_entry())), &cached(), Some(&file("other", 7)));
+    let merged = merged(Some(&told(&api_entry())), &cached(), Some(&file("other", 7)));
     assert_eq!(merged.spec.groups.keys().collect::<Vec<_>>(), ["web"]);
     let remark = merged.remarks.first().unwrap();
     assert!(
@@ -330,7 +334,7 @@ fn where_a_file_and_the_api_want_the_same_identifier_or_address_the_api_has_it()
 fn one_group_of_the_api_that_cannot_be_run_leaves_the_others_alone() {
     let mut groups = broken();
     groups.as_array_mut().unwrap().push(entry("db", 8, 100));
-    let merged = merged(Some(&told(groups)), &Memory::default(), None);
+    let merged = merged(Some(&told(&groups)), &Memory::default(), None);
     assert_eq!(merged.spec.groups.keys().collect::<Vec<_>>(), ["db"]);
     assert_eq!(merged.groups["db"].refused, None);
 }
@@ -345,7 +349,7 @@ fn with_secret() -> Value {
 
 #[test]
 fn a_missing_secret_refuses_its_group_by_name_and_an_arriving_one_runs_it() {
-    let told = told(with_secret());
+    let told = told(&with_secret());
     let missing = merged(Some(&told), &Memory::default(), None);
     assert_eq!(web(&missing), None);
     assert!(refusal(&missing).contains("holdfast-system/vrrp"));
@@ -372,10 +376,10 @@ fn a_changed_password_is_applied_to_a_group_that_only_the_cache_has() {
             secrets: &|_| Ok(password.as_bytes().to_vec()),
         })
     };
-    let memory = cache(with_secret());
+    let memory = cache(&with_secret());
     assert!(memory.groups.is_empty(), "it was refused");
     let mut told_once = merge(&Inputs {
-        api: Some(&told(with_secret())),
+        api: Some(&told(&with_secret())),
         memory: &memory,
         files: None,
         secrets: &|_| Ok(b"first".to_vec()),
