@@ -37,32 +37,32 @@ pub(super) fn sources(
     let members = seats.iter().zip(shares);
     members
         .map(|(seat, share)| {
-            let certain = said(seat, share.as_ref(), family, is_virtual);
+            let written = share.as_ref().and_then(written_source);
+            let reported = reported(seat, share.as_ref(), family, is_virtual);
             Source {
-                address: certain
+                address: written
+                    .or(reported)
                     .or_else(|| listed(&seat.record.name, seats, family, is_virtual))
                     .or_else(|| guessed(seat, family, &subnets, is_virtual)),
-                certain: certain.is_some(),
+                certain: written.is_some() || reported.is_some() && seat.is_certain(),
             }
         })
         .collect()
 }
 
-fn said(
+/// What its agent says, if that is about the interface from which the member is to take part.
+fn reported(
     seat: &Seat<'_>,
     share: Option<&NodeGroup>,
     family: Family,
     is_virtual: &dyn Fn(IpAddr) -> bool,
 ) -> Option<IpAddr> {
-    let owner = share
-        .or(seat.entry())
-        .is_some_and(|share| share.priority == defaults::OWNER_PRIORITY);
-    let reported = || {
-        let reports = seat.reported.and_then(|report| report.source_address.as_ref());
-        // An agent takes a virtual address for its own only if it owns it.
-        of_family(reports, family).filter(|address| owner || !is_virtual(*address))
-    };
-    share.and_then(written_source).or_else(reported)
+    let entry = seat.entry()?;
+    let told = share.unwrap_or(entry);
+    let elsewhere = entry.interface != told.interface || entry.source_addresses != told.source_addresses;
+    let address = of_family(&seat.reported?.source_address, family).filter(|_| !elsewhere)?;
+    // An agent takes a virtual address for its own only if it owns it.
+    (told.priority == defaults::OWNER_PRIORITY || !is_virtual(address)).then_some(address)
 }
 
 /// What other members were told of it, so that nobody forgets a member that is there because its report is not.
@@ -110,18 +110,54 @@ pub(super) fn peers(
         return Vec::new();
     };
     let mut peers = share.peers.clone();
-    if share.advertisement.mode == Mode::Multicast {
-        return peers;
+    if share.advertisement.mode == Mode::Unicast {
+        let written = !group.spec.advertisement.peers.is_empty();
+        let others = seats.iter().enumerate().filter(|(place, seat)| {
+            // Whoever may still serve is heard, also when the user's list has lost it already.
+            let serves = !seat.is_quiet();
+            *place != own && (serves || !written && (shares[*place].is_some() || !seat.has_let_go()))
+        });
+        let others = others.map(|(place, seat)| (seat, sources[place].address));
+        add(&mut peers, sources[own].address, others);
     }
-    let written = !group.spec.advertisement.peers.is_empty();
-    let mut taken: BTreeSet<IpAddr> = sources[own].address.into_iter().collect();
-    taken.extend(addresses(&peers));
-    for (place, seat) in seats.iter().enumerate().filter(|(place, _)| *place != own) {
-        // Whoever may still serve is heard, also when the user's list has lost it already.
-        let wanted = !seat.is_quiet() || !written && (shares[place].is_some() || !seat.has_let_go());
+    peers
+}
+
+/// The peers that the member at `own` was told, and those that could serve and are not among them, such as one that was
+/// given up and has come back.
+pub(super) fn kept_peers(entry: &NodeGroup, own: usize, seats: &[Seat<'_>]) -> Vec<Peer> {
+    let mut peers = entry.peers.clone();
+    if entry.advertisement.mode == Mode::Unicast {
+        let family = entry.advertisement.family;
+        let runs_at = |seat: &Seat<'_>| {
+            let reported = || of_family(&seat.reported?.source_address, family);
+            seat.entry().and_then(written_source).or_else(reported)
+        };
+        let others = seats
+            .iter()
+            .enumerate()
+            .filter(|(place, seat)| *place != own && !seat.is_quiet());
+        add(
+            &mut peers,
+            runs_at(&seats[own]),
+            others.map(|(_, seat)| (seat, runs_at(seat))),
+        );
+    }
+    peers
+}
+
+/// Adds those of `others` that are at a known address and not there yet.
+fn add<'a>(
+    peers: &mut Vec<Peer>,
+    own: Option<IpAddr>,
+    others: impl Iterator<Item = (&'a Seat<'a>, Option<IpAddr>)>,
+) {
+    let listed = peers.iter().flat_map(|peer| &peer.addresses);
+    let mut taken: BTreeSet<IpAddr> = listed.filter_map(|address| address.parse().ok()).collect();
+    taken.extend(own);
+    for (seat, address) in others {
         let name = &seat.record.name;
-        if let Some(address) = sources[place].address
-            && wanted
+        if let Some(address) = address
             && !peers.iter().any(|peer| peer.name == *name)
             && taken.insert(address)
         {
@@ -132,10 +168,4 @@ pub(super) fn peers(
             });
         }
     }
-    peers
-}
-
-fn addresses(peers: &[Peer]) -> Vec<IpAddr> {
-    let written = peers.iter().flat_map(|peer| &peer.addresses);
-    written.filter_map(|address| address.parse().ok()).collect()
 }

@@ -112,33 +112,40 @@ impl<'a> Plan<'a> {
             return None;
         }
         let is_active = self.active == Some(place);
-        let (said, may_become_active) = match (self.step, seat.entry()) {
-            (Step::Go, Some(entry)) => {
-                let kept = seat.is_admitted() && same_identity(entry, share);
-                (share, kept || is_active || self.is_admissible(place))
+        let (told, may_become_active) = match (self.step, seat.entry()) {
+            (Step::Go, entry) => {
+                let kept = entry.is_some_and(|entry| entry.may_become_active && same_identity(entry, share));
+                (share.clone(), kept || is_active || self.is_admissible(place))
             }
-            (Step::Go, None) => (share, is_active || self.is_admissible(place)),
-            (Step::Lock, Some(entry)) => (entry, is_active),
+            (Step::Lock, Some(entry)) => (self.kept(entry, place), is_active),
             (Step::Hold, Some(entry)) => {
-                let kept = entry.may_become_active;
-                (entry, kept || is_active || self.is_admissible(place))
+                let may = entry.may_become_active || is_active || self.is_admissible(place);
+                (self.kept(entry, place), may)
             }
             // It serves what it was told by a file or by an object that is gone, until the others are out of its way.
             (Step::Lock | Step::Hold, None) if is_active => return None,
-            (Step::Lock | Step::Hold, None) => (share, false),
+            (Step::Lock | Step::Hold, None) => (share.clone(), false),
         };
         Some(NodeGroup {
             may_become_active,
-            ..said.clone()
+            ..told
         })
+    }
+
+    fn kept(&self, entry: &NodeGroup, place: usize) -> NodeGroup {
+        NodeGroup {
+            peers: peers::kept_peers(entry, place, &self.seats),
+            ..entry.clone()
+        }
     }
 
     fn next_step(&self) -> Step {
         let awake: Vec<usize> = (0..self.seats.len())
             .filter(|place| !self.seats[*place].is_quiet())
             .collect();
-        let alone = awake.iter().all(|place| self.active == Some(*place) && self.is_reachable(*place));
-        if alone || !awake.iter().any(|place| self.changes(*place)) {
+        if awake.iter().all(|place| self.may_change(*place))
+            || !awake.iter().any(|place| self.changes(*place))
+        {
             Step::Go
         } else if awake.iter().all(|place| self.follows(*place)) {
             Step::Lock
@@ -158,11 +165,19 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether a member that is not quiet may become another one when all those may: it serves, or serves beside the one that
+    /// does and was told not to become Active. These two are deaf to each other already.
+    fn may_change(&self, place: usize) -> bool {
+        let seat = &self.seats[place];
+        let beside = seat.is_active() && seat.is_certain() && !seat.is_admitted();
+        self.is_reachable(place) && (self.active == Some(place) || beside)
+    }
+
     /// Whether a member that is not quiet is expected to acknowledge what it is told.
     fn follows(&self, place: usize) -> bool {
         let seat = &self.seats[place];
-        let told = self.shares[place].is_some() && seat.entry().is_some();
-        told && self.is_reachable(place) && (seat.is_certain() || !seat.is_admitted())
+        let stays = self.shares[place].is_some() && self.is_reachable(place);
+        stays && (seat.is_certain() || !seat.is_admitted())
     }
 
     /// Whether a member can be told another identity: its agent listens, and its Node says what it is to be.
@@ -223,7 +238,7 @@ impl<'a> Plan<'a> {
 
     fn wait(&self, place: usize) -> Option<Wait> {
         let seat = &self.seats[place];
-        self.shares[place].as_ref()?;
+        self.shares[place].as_ref().filter(|_| !seat.is_unmanned())?;
         let names = |places: &dyn Fn(usize) -> bool| {
             let all = (0..self.seats.len()).filter(|place| places(*place));
             all.map(|place| self.seats[place].record.name.clone())
@@ -231,7 +246,7 @@ impl<'a> Plan<'a> {
         };
         if self.step != Step::Go {
             let awake = |other: usize| !self.seats[other].is_quiet();
-            let missing = |other| awake(other) && self.active != Some(other) && !self.follows(other);
+            let missing = |other| awake(other) && !self.follows(other);
             let locking = |other| awake(other) && self.active != Some(other);
             let hold = self.step == Step::Hold;
             return Some(Wait {
@@ -241,7 +256,7 @@ impl<'a> Plan<'a> {
             });
         }
         let told = self.entry(place)?;
-        if told.may_become_active || seat.is_unmanned() {
+        if told.may_become_active {
             return None;
         }
         let unheard = |other| other == place && !self.can_serve(place) || self.blocks(other, place);

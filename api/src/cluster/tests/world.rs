@@ -240,6 +240,11 @@ impl World {
     /// `kubectl delete crd`: all objects are gone, and what the agents do not know by themselves is nowhere.
     pub fn wipe(&mut self) {
         self.kept = Kept::default();
+        self.orphan();
+    }
+
+    /// What agents run was told by objects that exist no longer.
+    fn orphan(&mut self) {
         for agent in self.agents.values_mut() {
             (agent.read, agent.observed) = (None, None);
             for running in agent.running.values_mut() {
@@ -255,6 +260,7 @@ impl World {
     pub fn restore(&mut self) {
         if let Some(backup) = self.backup.clone() {
             self.kept = backup;
+            self.orphan();
             self.is_rewritten = true;
         }
     }
@@ -475,7 +481,6 @@ impl World {
             ..VirtualIPNodeStatus::default()
         };
         object.status_seen = self.now;
-        agent.given_up &= object.status.observed_generation != Some(object.generation);
     }
 
     /// An agent that may takes over: the others that hear it give way.
@@ -501,6 +506,36 @@ impl World {
         self.is_rewritten |= orphaned;
     }
 
+    /// Two that are Active and hear each other are so for a moment only.
+    fn contend(&mut self) {
+        for group in GROUPS {
+            for node in NODES {
+                let agent = self.agents.get_mut(node).unwrap();
+                let Some(run) = agent
+                    .running
+                    .get_mut(group)
+                    .filter(|run| run.active_since.is_some())
+                else {
+                    continue;
+                };
+                let (since, entry) = (run.active_since, run.entry.clone());
+                let beaten = self.agents.iter().any(|(other, agent)| {
+                    let theirs = agent.running.get(group).filter(|run| run.active_since > since);
+                    theirs.is_some_and(|run| !deaf((node, &entry), (other, &run.entry)))
+                });
+                if beaten {
+                    self.agents
+                        .get_mut(node)
+                        .unwrap()
+                        .running
+                        .get_mut(group)
+                        .unwrap()
+                        .active_since = None;
+                }
+            }
+        }
+    }
+
     pub fn crash(&mut self, node: &str) {
         for run in self.agents.get_mut(node).unwrap().running.values_mut() {
             run.active_since = None;
@@ -524,9 +559,10 @@ impl World {
         let records = self.records();
         for (name, group) in &self.kept.groups {
             // Told by an object that is gone, on a node that nothing points at: nobody knows to ask it.
-            let forgotten = records.iter().any(|record| {
-                let run = self.agents[&record.name].running.get(name);
-                run.is_some_and(|run| run.orphaned) && !is_member(group, record)
+            let forgotten = self.agents.iter().any(|(node, agent)| {
+                let record = records.iter().find(|record| record.name == *node);
+                let is_known = record.is_some_and(|record| is_member(group, record));
+                !is_known && agent.running.get(name).is_some_and(|run| run.orphaned)
             });
             self.is_rewritten |= forgotten;
         }
@@ -568,6 +604,7 @@ impl World {
         let mut quiet_rounds = 0;
         for _ in 0..16 {
             self.assert_nobody_is_deaf();
+            self.contend();
             for node in NODES {
                 self.report(node);
             }
@@ -585,6 +622,11 @@ impl World {
                 0
             };
             if quiet_rounds == 2 {
+                let present: BTreeSet<String> =
+                    self.records().into_iter().map(|record| record.name).collect();
+                for (name, agent) in &mut self.agents {
+                    agent.given_up = !present.contains(name);
+                }
                 let mut running = self.agents.values().flat_map(|agent| agent.running.values());
                 self.is_rewritten &= running.any(|run| run.orphaned);
                 return;
@@ -601,7 +643,10 @@ impl World {
             if group.metadata.deletion_timestamp.is_some() || !verdicts[name].accepted {
                 continue;
             }
-            if records.iter().any(|record| record.node.is_none() && is_member(group, record)) {
+            if records
+                .iter()
+                .any(|record| record.node.is_none() && is_member(group, record))
+            {
                 // What is to change waits for it.
                 continue;
             }
