@@ -102,6 +102,19 @@ impl Instructions {
         }
     }
 
+    /// Takes `stored` for what the API said last, unless the API itself was heard.
+    pub fn recall(&mut self, stored: Option<Stored>) {
+        let heard = self
+            .cluster
+            .as_ref()
+            .is_some_and(|cluster| cluster.observed.is_some());
+        if let (Some(stored), false) = (stored, heard) {
+            self.passwords = stored.passwords.clone();
+            self.memory = Memory::from(stored);
+            self.merge();
+        }
+    }
+
     /// From now on the API is heard.
     pub fn follow(&mut self, source: ApiSource) {
         if let Some(cluster) = &mut self.cluster {
@@ -485,6 +498,18 @@ mod tests {
         assert_eq!(restarted.stored(), node.stored(), "nothing to write");
         assert_eq!(restarted.observed_generation(), None, "nothing was heard yet");
         assert_eq!(node.observed_generation(), Some(5));
+    }
+
+    #[test]
+    fn what_the_disk_says_counts_until_the_api_was_heard() {
+        let mut node = instructions(None);
+        node.learn(told(2), Some(data(b"opensesa")));
+        let mut standby = instructions(None);
+        standby.recall(node.stored());
+        assert_eq!(standby.merged.spec, node.merged.spec);
+        let older = Stored::default();
+        node.recall(Some(older));
+        assert_eq!(node.merged.spec, standby.merged.spec);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 /// The same for somebody in a hurry.
 const HASTY: Duration = Duration::from_millis(100);
 
+/// How long the cache may take to be read when this agent takes over.
+const LAST_LOOK: Duration = Duration::from_millis(200);
+
 /// What an agent has from the start, as a standby too.
 pub struct Cluster {
     server: ApiServer,
@@ -78,6 +81,17 @@ impl Cluster {
     /// Never reach the API server through an address of `spec`.
     pub fn protect(&self, spec: &NodeSpec) {
         self.server.protect(Ledger::default().addresses(spec));
+    }
+
+    /// Reads the cache again: the agent that ran the groups while this one stood by may have heard what this one has not.
+    pub async fn read_again(&mut self, instructions: &mut Instructions) {
+        let cache = self.cache.clone();
+        let read = tokio::task::spawn_blocking(move || cache.read());
+        // Addresses are waiting; a disk that hangs leaves what was read before.
+        if let Ok(Ok(stored)) = tokio::time::timeout(LAST_LOOK, read).await {
+            self.stored.clone_from(&stored);
+            instructions.recall(stored);
+        }
     }
 
     /// From now on this agent runs the groups: it writes the cache and reports.

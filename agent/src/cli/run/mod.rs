@@ -95,6 +95,10 @@ async fn agent(args: RunArgs, control: log::LogControl) -> Result<(), Failure> {
             let _http = serve_http(args.metrics_address, &agent.shared);
             match standby::wait(&mut agent, holder).await? {
                 Outcome::TakeOver { lock, predecessor } => {
+                    if let Some(cluster) = &mut agent.cluster {
+                        cluster.read_again(&mut agent.instructions).await;
+                        agent.protect();
+                    }
                     let start = running::start(&mut agent, lock, predecessor)?;
                     running::run(agent, start).await
                 }
