@@ -219,6 +219,63 @@ fn metrics_and_probes_are_served_on_loopback() {
     }
 }
 
+#[test]
+fn in_a_cluster_without_its_api_server_nothing_is_no_failure_and_a_file_is_served() {
+    let node = Namespace::new();
+    let (cache, kubeconfig) = (node.path("cache"), node.path("kubeconfig"));
+    let cluster = [
+        "--kubernetes",
+        "--cache-dir",
+        cache.to_str().unwrap(),
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+    ];
+    std::fs::create_dir(node.path("config")).unwrap();
+    let mut agent = node.run("log", &cluster);
+    agent.wait_for_log("waiting for the API server");
+    let shown = get(&node, "/readyz");
+    assert!(shown.starts_with("HTTP/1.0 200"), "{shown}");
+    agent.wait_for_log("the API server is not reached");
+
+    node.configure("web.yaml", &group("web", 101, 100));
+    let served = node.wait_for_status("web to be Active", |status| is_active(status, "web"));
+    assert_eq!(served["configurationProblems"], serde_json::json!([]));
+    assert!(node.holds("192.0.2.101"));
+    assert!(!cache.exists(), "the API said nothing that could be kept");
+
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.ended(), Some(0));
+    assert!(!node.holds("192.0.2.101"));
+}
+
+#[test]
+fn in_a_cluster_what_the_api_said_last_is_served_before_it_is_heard_and_beats_a_file() {
+    let node = Namespace::new();
+    let cache = node.path("cache");
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::write(cache.join("node.json"), CACHED).unwrap();
+    node.configure("web.yaml", &group("web", 101, 50));
+    let more = [
+        "--kubernetes",
+        "--cache-dir",
+        cache.to_str().unwrap(),
+        "--kubeconfig",
+        "/nowhere",
+    ];
+    let agent = node.run("log", &[&more[..], &QUIET[..]].concat());
+    let served = node.wait_for_status("web to be Active", |status| is_active(status, "web"));
+    assert_eq!(named(&served, "web").unwrap()["effectivePriority"], 100);
+    agent.signal(Signal::SIGHUP);
+    agent.wait_for_log("the configuration was read again: no change");
+    // The tombstone in the cache beats the file too.
+    node.configure("gone.yaml", &group("gone", 102, 50));
+    agent.wait_for_log("group gone is in a file and was deleted in the cluster");
+    assert!(!node.holds("192.0.2.102"));
+}
+
+/// What an agent of cp-1 has written: group web, and the tombstone of group gone.
+const CACHED: &str = include_str!("cached-node.json");
+
 /// Asks the agent's HTTP server from inside the namespace, with what every machine has.
 fn get(node: &Namespace, path: &str) -> String {
     let script = "exec 3<>/dev/tcp/127.0.0.1/9414; cat >&3; cat <&3";
