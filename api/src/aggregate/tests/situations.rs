@@ -103,6 +103,29 @@ const SITUATIONS: &[Situation] = &[
         )],
     },
     Situation {
+        name: "the Active node's agent is not heard, and the others hear somebody else",
+        happens: |stage| {
+            stage.lost("cp-1");
+            for node in ["cp-2", "cp-3"] {
+                stage.report(node).active_peer = Some("10.0.0.9".into());
+            }
+        },
+        conditions: &[
+            "Ready=False ActiveNodeUnreachable",
+            "Degraded=True MemberUnreachable",
+        ],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Unknown LastSeenActive",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Backup HigherPriority",
+        ],
+        says: &[(
+            "Ready",
+            "No other member says that it took over. cp-2: Backup, hears 10.0.0.9, which is no member, as the Active router.",
+        )],
+    },
+    Situation {
         name: "the Active node's agent is not heard, and nobody took over",
         happens: |stage| {
             stage.lost("cp-1");
@@ -522,6 +545,12 @@ const SITUATIONS: &[Situation] = &[
             stage.select("edge");
             for node in ["cp-1", "cp-2"] {
                 stage.label(node, "edge");
+            }
+            // It is told no new generation, and nobody waits for it to run one.
+            stage.edit();
+            for node in ["cp-1", "cp-2"] {
+                stage.tell(node);
+                stage.report(node).applied_generation = Some(GENERATION + 1);
             }
             stage.told("cp-3").deleted = true;
         },
