@@ -190,14 +190,14 @@ impl<'a> Plan<'a> {
         self.can_serve(place) && (0..self.seats.len()).all(|other| !self.blocks(other, place))
     }
 
-    /// Whether a member could be admitted if nobody blocked it: its agent has run, and where the others hear it by its
+    /// Whether a member could be admitted if nobody blocked it: its agent is there, and where the others hear it by its
     /// address, that is not guessed.
     fn can_serve(&self, place: usize) -> bool {
         let Some(told) = self.told(place) else {
             return false;
         };
         let heard = told.advertisement.mode == Mode::Multicast || self.sources[place].certain;
-        heard && !self.seats[place].is_unmanned()
+        heard && self.seats[place].is_live()
     }
 
     /// What a member's entry is based on in this step; `None` for one that cannot be admitted in it.
