@@ -48,8 +48,11 @@ pub fn node(name: &str) -> NodeRecord {
 }
 
 pub fn address(name: &str) -> String {
-    let letter = name.bytes().last().unwrap() - b'a';
-    format!("10.0.0.{}", 11 + letter)
+    let last = match name.bytes().last().unwrap() {
+        digit @ b'0'..=b'9' => digit - b'0' + 60,
+        letter => letter - b'a' + 11,
+    };
+    format!("10.0.0.{last}")
 }
 
 pub fn accepted() -> Verdict {

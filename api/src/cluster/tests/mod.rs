@@ -1,5 +1,8 @@
+mod accepting;
+mod allocating;
 mod changing;
 mod fixtures;
+mod golden;
 mod joining;
 mod property;
 mod silence;

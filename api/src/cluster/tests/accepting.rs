@@ -1,0 +1,384 @@
+//! Who is accepted beside whom, and with which words who is not.
+
+use core::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use super::fixtures::{at, group, node};
+use crate::cluster::{NodeRecord, Rival, Verdict, judge, outranks};
+use crate::reason::Reason;
+use crate::v1alpha1::VirtualIPGroup;
+
+/// A group that has nothing in common with `web` but its nodes.
+fn other(spec: &Value) -> VirtualIPGroup {
+    let mut other = group(&json!({ "addresses": [{ "address": "10.0.0.200/24" }], "virtualRouterID": 52 }));
+    let own = group(spec);
+    for key in spec.as_object().unwrap().keys() {
+        match key.as_str() {
+            "addresses" => other.spec.addresses.clone_from(&own.spec.addresses),
+            "virtualRouterID" => other.spec.virtual_router_id = own.spec.virtual_router_id,
+            "interface" => other.spec.interface.clone_from(&own.spec.interface),
+            _ => unreachable!("{key}"),
+        }
+    }
+    other.metadata.name = Some("other".into());
+    other
+}
+
+fn nodes(names: &[&str]) -> Vec<NodeRecord> {
+    names.iter().map(|name| node(name)).collect()
+}
+
+fn beside(group: &VirtualIPGroup, rivals: &[(&VirtualIPGroup, &[NodeRecord])]) -> Verdict {
+    let own = nodes(&["a", "b"]);
+    let theirs: Vec<Vec<&NodeRecord>> = rivals
+        .iter()
+        .map(|(_, members)| members.iter().collect())
+        .collect();
+    let rivals: Vec<Rival<'_>> = rivals
+        .iter()
+        .zip(&theirs)
+        .map(|((group, _), members)| Rival { group, members })
+        .collect();
+    judge(group, &own.iter().collect::<Vec<_>>(), &rivals, &|_| None)
+}
+
+fn alone(spec: &Value, names: &[&str]) -> Verdict {
+    let members = nodes(names);
+    judge(&group(spec), &members.iter().collect::<Vec<_>>(), &[], &|_| None)
+}
+
+fn refused(verdict: &Verdict) -> (Reason, &str) {
+    assert!(!verdict.accepted, "{verdict:?}");
+    (verdict.reason, &verdict.message)
+}
+
+fn accepted_at(group: &mut VirtualIPGroup, generation: i64, status: &str) {
+    group.status = serde_json::from_value(json!({ "conditions": [{
+        "type": "Accepted", "status": status, "observedGeneration": generation, "reason": "Accepted",
+        "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }] }))
+    .unwrap();
+}
+
+#[test]
+fn a_group_that_is_alone_and_valid_is_accepted() {
+    let verdict = alone(&json!({}), &["a", "b"]);
+    assert_eq!(
+        verdict,
+        Verdict {
+            accepted: true,
+            reason: Reason::Accepted,
+            message: "the group is valid and selects 2 nodes".into(),
+            warnings: Vec::new(),
+        }
+    );
+    assert_eq!(
+        alone(&json!({}), &["a"]).message,
+        "the group is valid and selects 1 node"
+    );
+}
+
+#[test]
+fn what_breaks_a_rule_is_refused_with_the_rules_sentence() {
+    let verdict = alone(
+        &json!({ "addresses": [{ "address": "10.0.0.100" }], "preemption": { "type": "Delayed" } }),
+        &["a"],
+    );
+    assert_eq!(
+        refused(&verdict),
+        (
+            Reason::Invalid,
+            "spec.addresses[0].address: `10.0.0.100` is not an address with its prefix length: write it like 10.0.0.100/24 \
+             or fd00::100/64; spec.preemption.delay: this is missing: `type: Delayed` needs to know for how long, for \
+             example `delay: 30s`"
+        )
+    );
+}
+
+#[test]
+fn what_an_older_schema_let_through_is_refused() {
+    let verdict = alone(&json!({ "priority": 300 }), &["a"]);
+    let (reason, message) = refused(&verdict);
+    assert_eq!(reason, Reason::Invalid);
+    assert!(message.starts_with("spec.priority: 300 "), "{message}");
+}
+
+#[test]
+fn what_is_wrong_on_one_of_the_nodes_is_refused() {
+    let spec = json!({ "addresses": [{ "address": "fe80::1/64" }], "nodeOverrides": [{ "nodes": ["a"], "interface": "eth0" }] });
+    assert!(alone(&spec, &["a"]).accepted);
+    let (reason, _) = refused(&alone(&spec, &["a", "b"])).to_owned();
+    assert_eq!(reason, Reason::Invalid);
+}
+
+#[test]
+fn only_so_many_mistakes_are_named_at_once() {
+    let addresses: Vec<Value> = (0..9)
+        .map(|index| json!({ "address": format!("wrong-{index}") }))
+        .collect();
+    let verdict = alone(&json!({ "addresses": addresses }), &["a"]);
+    let (_, message) = refused(&verdict);
+    assert!(
+        message.contains("wrong-4") && !message.contains("wrong-5"),
+        "{message}"
+    );
+    assert!(message.ends_with("; and 4 more"), "{message}");
+}
+
+#[test]
+fn an_address_belongs_to_one_group_whatever_nodes_it_is_on() {
+    let theirs = other(&json!({ "addresses": [{ "address": "10.0.0.100/16" }] }));
+    for members in [nodes(&["a"]), nodes(&["x"]), nodes(&[])] {
+        let verdict = beside(&group(&json!({})), &[(&theirs, &members)]);
+        assert_eq!(
+            refused(&verdict),
+            (
+                Reason::AddressConflict,
+                "spec.addresses[0].address: 10.0.0.100 is also an address of group `other`: remove it from one of them"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_identifier_belongs_to_one_group_on_a_node_and_interface_in_a_family() {
+    let cases = [
+        (json!({ "virtualRouterID": 51 }), vec!["b", "x"], false),
+        (json!({ "virtualRouterID": 52 }), vec!["b", "x"], true),
+        (json!({ "virtualRouterID": 51 }), vec!["x"], true),
+        (
+            json!({ "virtualRouterID": 51, "interface": "eth9" }),
+            vec!["b"],
+            true,
+        ),
+        (
+            json!({ "virtualRouterID": 51, "addresses": [{ "address": "fe80::1/64" }], "interface": "eth0" }),
+            vec!["b"],
+            true,
+        ),
+    ];
+    for (spec, members, accepted) in cases {
+        let verdict = beside(&group(&json!({})), &[(&other(&spec), &nodes(&members))]);
+        assert_eq!(verdict.accepted, accepted, "{spec} on {members:?}: {verdict:?}");
+        if !accepted {
+            assert_eq!(
+                refused(&verdict),
+                (
+                    Reason::VirtualRouterIDConflict,
+                    "spec.virtualRouterID: 51 is also the virtual router of group `other` on the same interface and in the \
+                     same family: write another number in one of them (node b)"
+                )
+            );
+        }
+    }
+}
+
+#[test]
+fn a_listed_peer_that_is_another_groups_address_is_refused() {
+    let peers = json!([
+        { "name": "a", "addresses": ["10.0.0.11"] },
+        { "name": "b", "addresses": ["10.0.0.200"] },
+    ]);
+    let ours = group(&json!({ "advertisement": { "peers": peers } }));
+    let verdict = beside(&ours, &[(&other(&json!({})), &nodes(&["a"]))]);
+    let (reason, message) = refused(&verdict);
+    assert_eq!(reason, Reason::Invalid);
+    assert!(
+        message.contains("10.0.0.200 is a virtual address of group `other`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_group_for_which_no_identifier_was_free_is_refused() {
+    let verdict = alone(&json!({ "virtualRouterID": null }), &["a"]);
+    assert_eq!(refused(&verdict).0, Reason::NoFreeVirtualRouterID);
+}
+
+#[test]
+fn the_only_address_of_a_node_is_refused_unless_that_node_owns_it() {
+    let sole = |address: IpAddr| (address.to_string() == "10.0.0.100").then(|| "b".to_owned());
+    let members = nodes(&["a", "b"]);
+    let members: Vec<&NodeRecord> = members.iter().collect();
+    let mut ours = group(&json!({}));
+    let verdict = judge(&ours, &members, &[], &sole);
+    let (reason, message) = refused(&verdict);
+    assert_eq!(reason, Reason::AddressOfNode);
+    assert!(
+        message.starts_with("spec.addresses[0].address: 10.0.0.100 is the only address that Node b tells"),
+        "{message}"
+    );
+
+    let owner = group(&json!({ "nodeOverrides": [{ "nodes": ["b"], "priority": 255 }] }));
+    assert!(judge(&owner, &members, &[], &sole).accepted);
+    let wrong_owner = group(&json!({ "nodeOverrides": [{ "nodes": ["a"], "priority": 255 }] }));
+    assert!(!judge(&wrong_owner, &members, &[], &sole).accepted);
+
+    accepted_at(&mut ours, 1, "True");
+    let verdict = judge(&ours, &members, &[], &sole);
+    assert!(
+        verdict.accepted,
+        "its kubelet took the virtual address for its own"
+    );
+    assert_eq!(verdict.warnings[0].reason, Reason::AddressOfNode);
+    assert!(
+        verdict.warnings[0]
+            .message
+            .ends_with("start its kubelet with --node-ip")
+    );
+}
+
+#[test]
+fn between_1_and_32_nodes_are_selected() {
+    let names: Vec<String> = (0..33).map(|index| format!("n{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let verdict = alone(&json!({}), &[]);
+    assert_eq!(refused(&verdict).0, Reason::NoNodeMatches);
+    assert!(alone(&json!({}), &names[..32]).accepted);
+    let verdict = alone(&json!({}), &names);
+    let (reason, message) = refused(&verdict);
+    assert_eq!(reason, Reason::TooManyNodes);
+    assert!(
+        message.contains("33 nodes") && message.contains("at most 32"),
+        "{message}"
+    );
+}
+
+#[test]
+fn members_that_are_leaving_and_nodes_that_are_gone_are_not_counted_as_selected() {
+    let mut members = nodes(&["a", "b"]);
+    members[0].node.as_mut().unwrap().labels.clear();
+    members[1].node = None;
+    let verdict = judge(
+        &group(&json!({})),
+        &members.iter().collect::<Vec<_>>(),
+        &[],
+        &|_| None,
+    );
+    assert_eq!(refused(&verdict).0, Reason::NoNodeMatches);
+}
+
+#[test]
+fn where_peers_are_listed_every_selected_node_is_at_the_address_it_uses() {
+    let listed = |peers: Value, change: Value| {
+        alone(
+            &json!({ "advertisement": { "peers": peers }, "nodeOverrides": change }),
+            &["a", "b"],
+        )
+    };
+    let a = json!({ "name": "a", "addresses": ["10.0.0.11"] });
+    let b = json!({ "name": "b", "addresses": ["10.0.0.12"] });
+    let foreign = json!({ "name": "router", "addresses": ["10.0.0.1"] });
+    assert!(listed(json!([a, b, foreign]), json!([])).accepted);
+
+    let verdict = listed(json!([a, foreign]), json!([]));
+    assert_eq!(
+        refused(&verdict),
+        (
+            Reason::PeersMissing,
+            "spec.advertisement.peers: node b is selected and not listed, so that the others would not hear it: add it \
+             with its address, or remove all peers to have them found"
+        )
+    );
+
+    let verdict = listed(
+        json!([a, b]),
+        json!([{ "nodes": ["b"], "sourceAddress": "10.0.0.77" }]),
+    );
+    assert_eq!(
+        refused(&verdict),
+        (
+            Reason::PeersMissing,
+            "spec.advertisement.peers: node b is listed with 10.0.0.12 and has sourceAddress 10.0.0.77 in nodeOverrides: \
+             write the same address in both"
+        )
+    );
+    assert!(
+        listed(
+            json!([a, b]),
+            json!([{ "nodes": ["b"], "sourceAddress": "10.0.0.12" }])
+        )
+        .accepted
+    );
+}
+
+#[test]
+fn the_first_of_several_reasons_is_told() {
+    let theirs = other(&json!({ "addresses": [{ "address": "10.0.0.100/24" }], "virtualRouterID": 51 }));
+    let rivals: &[(&VirtualIPGroup, &[NodeRecord])] = &[(&theirs, &nodes(&["a"]))];
+    let mut ours = group(&json!({ "priority": 300 }));
+    assert_eq!(beside(&ours, rivals).reason, Reason::Invalid);
+    ours.spec.priority = 100;
+    assert_eq!(beside(&ours, rivals).reason, Reason::AddressConflict);
+}
+
+#[test]
+fn a_rule_that_only_warns_keeps_nothing_from_running() {
+    let verdict = alone(
+        &json!({ "priority": 255, "preemption": { "type": "Never" } }),
+        &["a"],
+    );
+    assert!(verdict.accepted);
+    assert_eq!(verdict.warnings.len(), 1);
+    assert_eq!(verdict.warnings[0].reason, Reason::Unusual);
+}
+
+#[test]
+fn weights_that_cannot_put_one_member_behind_another_are_warned_about() {
+    let with = |weights: &[i32], best: i32| {
+        let probes: Vec<Value> = weights
+            .iter()
+            .enumerate()
+            .map(|(index, weight)| json!({ "name": format!("p{index}"), "preset": "KubeAPIServer", "onFailure": { "type": "Weight", "weight": weight } }))
+            .collect();
+        let spec = json!({ "probes": probes, "nodeOverrides": [{ "nodes": ["a"], "priority": best }] });
+        alone(&spec, &["a", "b"]).warnings
+    };
+    assert_eq!(with(&[-51], 150), []);
+    assert_eq!(with(&[51], 150), [], "a positive weight is lost by failing");
+    assert_eq!(with(&[-30, -30], 150), [], "together they can");
+    assert_eq!(with(&[-1], 100), [], "equals");
+    assert_eq!(with(&[], 150), []);
+    for weights in [&[-50][..], &[-20, 30], &[0]] {
+        let warnings = with(weights, 150);
+        assert_eq!(warnings.len(), 1, "{weights:?}");
+        assert_eq!(warnings[0].reason, Reason::WeightWithoutEffect);
+    }
+    assert_eq!(
+        with(&[-20], 150)[0].message,
+        "spec.probes: `p0` can change a priority by 20, and the closest two members are 50 apart, so that nobody ever \
+         hands over: write a weight beyond 50, or `onFailure: {type: Hold}`"
+    );
+}
+
+#[test]
+fn of_two_that_exclude_each_other_the_accepted_the_older_and_the_first_by_name_comes_first() {
+    let make = |name: &str, created: Option<i64>| {
+        let mut group = group(&json!({}));
+        group.metadata.name = Some(name.into());
+        group.metadata.creation_timestamp = created.map(|seconds| Time(at(seconds)));
+        group
+    };
+    let first = |a: &VirtualIPGroup, b: &VirtualIPGroup| {
+        assert_ne!(outranks(a, b), outranks(b, a), "exactly one comes first");
+        outranks(a, b)
+    };
+    assert!(first(&make("z", Some(1)), &make("a", Some(2))), "older");
+    assert!(first(&make("a", Some(1)), &make("b", Some(1))), "by name");
+    assert!(first(&make("z", Some(1)), &make("a", None)), "one that exists");
+
+    let mut young = make("z", Some(2));
+    accepted_at(&mut young, 1, "True");
+    assert!(first(&young, &make("a", Some(1))), "accepted already");
+    accepted_at(&mut young, 1, "False");
+    assert!(!first(&young, &make("a", Some(1))), "refused");
+    accepted_at(&mut young, 1, "True");
+    young.metadata.generation = Some(2);
+    assert!(
+        !first(&young, &make("a", Some(1))),
+        "an earlier generation was accepted"
+    );
+    assert!(!outranks(&young, &young));
+}
