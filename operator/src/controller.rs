@@ -1,5 +1,5 @@
 //! Drives one reconciler: takes what became worth looking at, runs a bounded number of turns at a time while this replica
-//! leads, and has whoever fails wait.
+//! leads and sees everything, and has whoever fails wait.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub async fn run(
         let now = Instant::now();
         while turns.len() < TURNS
             && leadership.holds()
+            && context.world.is_watching()
             && let Some(key) = queue.pop(now)
         {
             let context = Arc::clone(&context);
@@ -48,8 +49,10 @@ pub async fn run(
                 (key, turn)
             });
         }
-        let due = queue.next_due().filter(|_| turns.len() < TURNS);
-        let due = due.unwrap_or_else(|| now + Duration::from_hours(1));
+        let watches_changed = context.world.watches_changed();
+        let may_start = turns.len() < TURNS && leadership.holds() && context.world.is_watching();
+        let due = queue.next_due().filter(|_| may_start);
+        let due = due.unwrap_or_else(|| now + Duration::from_secs(1));
         tokio::select! {
             keys = context.world.next_keys(controller) => {
                 let now = Instant::now();
@@ -61,8 +64,8 @@ pub async fn run(
                 Ok((key, turn)) => queue.ended(&key, turn, Instant::now()),
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             },
-            // Leadership that has ended does not come back: the process ends.
-            () = tokio::time::sleep_until(due), if leadership.holds() => {}
+            () = watches_changed => {}
+            () = tokio::time::sleep_until(due) => {}
             _ = stop.changed() => {}
         }
     }

@@ -284,3 +284,160 @@ fn short(mut note: String) -> String {
     }
     note
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing;
+    use holdfast_api::reason::Reason;
+
+    fn status(conditions: &[(&str, &str, &str)], transition: &Value) -> VirtualIPGroupStatus {
+        let conditions: Vec<Value> = conditions
+            .iter()
+            .map(|(type_, status, reason)| {
+                json!({"type": type_, "status": status, "reason": reason, "message": format!("about {reason}"),
+                       "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        serde_json::from_value(
+            json!({"observedGeneration": 1, "conditions": conditions, "lastTransition": transition}),
+        )
+        .unwrap()
+    }
+
+    fn transition(from: &Value, to: &Value, second: u8) -> Value {
+        json!({"from": from, "to": to, "reason": "Timeout", "duration": "301ms",
+               "time": format!("2026-01-01T00:00:{second:02}.000000Z")})
+    }
+
+    fn said(old: &VirtualIPGroupStatus, new: &VirtualIPGroupStatus) -> Vec<(bool, String, String)> {
+        let group = serde_json::from_value(testing::group("web")).unwrap();
+        let verdict = Verdict {
+            accepted: true,
+            reason: Reason::Accepted,
+            message: String::new(),
+            warnings: Vec::new(),
+        };
+        news(&group, old, new, &verdict)
+            .into_iter()
+            .map(|saying| (saying.warning, saying.reason, saying.note))
+            .collect()
+    }
+
+    #[test]
+    fn what_changes_is_said_once_and_what_stays_is_not() {
+        let none = VirtualIPGroupStatus::default();
+        let fine = status(
+            &[
+                ("Accepted", "True", "Accepted"),
+                ("SplitBrain", "False", "AsExpected"),
+            ],
+            &Value::Null,
+        );
+        let refused = status(&[("Accepted", "False", "AddressConflict")], &Value::Null);
+        let split = status(
+            &[
+                ("Accepted", "True", "Accepted"),
+                ("SplitBrain", "True", "WireEvidence"),
+            ],
+            &Value::Null,
+        );
+        let reasons = |old, new| -> Vec<(bool, String)> {
+            said(old, new)
+                .into_iter()
+                .map(|(warning, reason, _)| (warning, reason))
+                .collect()
+        };
+        let one = |warning, reason: &str| vec![(warning, reason.to_owned())];
+        for (what, old, new, expected) in [
+            ("a new group that is fine", &none, &fine, vec![]),
+            ("nothing", &fine, &fine, vec![]),
+            (
+                "a new group that is refused",
+                &none,
+                &refused,
+                one(true, "AddressConflict"),
+            ),
+            ("still refused", &refused, &refused, vec![]),
+            ("accepted again", &refused, &fine, one(false, "Accepted")),
+            ("a split", &fine, &split, one(true, "SplitBrain")),
+            ("still split", &split, &split, vec![]),
+            ("a split that ended", &split, &fine, one(false, "SplitBrainEnded")),
+        ] {
+            assert_eq!(reasons(old, new), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_transition_is_told_with_both_ends_its_reason_and_how_long_it_took() {
+        let cases = [
+            (
+                json!("a"),
+                json!("b"),
+                "the addresses moved from a to b (Timeout, after 301ms without an active node)",
+            ),
+            (
+                Value::Null,
+                json!("b"),
+                "b serves the addresses (Timeout, after 301ms without an active node)",
+            ),
+            (
+                json!("b"),
+                json!("b"),
+                "b serves the addresses again (Timeout, after 301ms without an active node)",
+            ),
+            (
+                json!("a"),
+                Value::Null,
+                "a does not serve the addresses any more (Timeout)",
+            ),
+        ];
+        for (from, to, note) in cases {
+            let old = status(&[], &transition(&Value::Null, &json!("a"), 1));
+            let new = status(&[], &transition(&from, &to, 2));
+            let notes: Vec<String> = said(&old, &new).into_iter().map(|saying| saying.2).collect();
+            assert_eq!(notes, [note]);
+            assert_eq!(said(&new, &new), []);
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_nobody_confirmed_is_a_warning_with_their_names() {
+        assert!(!withdrawn(&[]).warning);
+        let saying = withdrawn(&["n-1".to_owned(), "n-2".to_owned()]);
+        assert!(saying.warning && saying.note.contains("n-1, n-2"));
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        assert_eq!(short("short".to_owned()), "short");
+        let cut = short("ä".repeat(900));
+        assert!(cut.len() <= NOTE + 3 && cut.ends_with('…'));
+    }
+
+    #[tokio::test]
+    async fn the_same_words_are_counted_and_other_words_are_another_event() {
+        let api = testing::MockApi::default();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (speaker, publisher) = channel(api.client(), "op-1".to_owned(), &metrics);
+        let group: VirtualIPGroup = serde_json::from_value(testing::group("web")).unwrap();
+        for note in ["one", "one", "two"] {
+            let saying = Saying {
+                note: note.to_owned(),
+                ..withdrawn(&[])
+            };
+            speaker.say(&group, saying);
+        }
+        drop(speaker);
+        publisher.run().await;
+        let said = api.events();
+        let folder = "/apis/events.k8s.io/v1/namespaces/default/events";
+        assert!(said[0].line.starts_with(&format!("POST {folder}?")), "{said:#?}");
+        assert!(said[1].line.starts_with(&format!("PATCH {folder}/")), "{said:#?}");
+        assert_eq!(said[1].body["series"]["count"], 2);
+        assert!(said[2].line.starts_with("POST "), "{said:#?}");
+        assert_eq!(said[2].body["regarding"]["name"], "web");
+    }
+}

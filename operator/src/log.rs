@@ -70,10 +70,12 @@ pub fn init(level: &Level, format: Format) {
     } else {
         lines.json().flatten_event(true).with_target(true).boxed()
     };
-    tracing_subscriber::registry()
-        .with(level.0.clone())
-        .with(lines)
-        .init();
+    // It tells every request that failed, and so does whoever made it, in words.
+    let targets = level
+        .0
+        .clone()
+        .with_target("kube_client::client::builder", LevelFilter::OFF);
+    tracing_subscriber::registry().with(targets).with(lines).init();
 }
 
 /// Time stamps in UTC with milliseconds, the same in both formats.

@@ -25,7 +25,7 @@ use crate::queue::Backoff;
 use crate::world::{Kind, WatchState, World};
 
 /// How long a failing watch waits: short at the end too, because news that are late are status that is wrong.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(2));
 /// Objects in one page of a list.
 const PAGE: u32 = 250;
 

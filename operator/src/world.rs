@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -82,8 +83,8 @@ pub struct World {
     watches: Mutex<Watches>,
     groups: Inbox,
     nodes: Inbox,
-    /// Wakes who waits for every watch to have listed once.
-    listed: Notify,
+    /// Wakes who waits for the watches.
+    watches_changed: Notify,
     /// Asks every watch to begin anew with a list.
     pub relist: watch::Sender<()>,
     /// The first of our renewals of the operators' Lease that the Lease watch has not brought back.
@@ -114,7 +115,7 @@ impl World {
             watches: Mutex::default(),
             groups: Inbox::default(),
             nodes: Inbox::default(),
-            listed: Notify::new(),
+            watches_changed: Notify::new(),
             relist: watch::Sender::new(()),
             unheard: Mutex::default(),
             telling: Mutex::default(),
@@ -195,7 +196,7 @@ impl World {
                 index.watching_leases(up, now);
             }
         });
-        self.listed.notify_waiters();
+        self.watches_changed.notify_waiters();
     }
 
     /// Whether every watch has listed at least once: only then is it known who is there.
@@ -206,12 +207,25 @@ impl World {
     /// Waits for [`World::is_listed`].
     pub async fn wait_until_listed(&self) {
         loop {
-            let listed = self.listed.notified();
+            let listed = self.watches_changed.notified();
             if self.is_listed() {
                 return;
             }
             listed.await;
         }
+    }
+
+    /// Whether every watch delivers. While one does not, what is known of one kind may be of another time than what is
+    /// known of the others, and nobody is told anything on that ground.
+    pub fn is_watching(&self) -> bool {
+        let watches = lock(&self.watches);
+        let up = watches.states.values().filter(|state| **state == WatchState::Up);
+        up.count() == Kind::ALL.len()
+    }
+
+    /// Waits until a watch begins to deliver, or ceases to.
+    pub fn watches_changed(&self) -> Notified<'_> {
+        self.watches_changed.notified()
     }
 
     /// The watches that do not deliver, with the reason.

@@ -62,7 +62,9 @@ impl Fixture {
         fixture.index.settle();
         for round in 1..6 {
             for name in ["w-1", "w-2", "d-1", "d-2"] {
-                fixture.index.apply_lease(name, renewal(round), Seen::Told, at(1));
+                fixture
+                    .index
+                    .apply_lease(name, Some(renewal(round)), Seen::Told, at(1));
                 fixture.tell(name, round);
                 fixture.index.settle();
             }
@@ -90,8 +92,8 @@ impl Fixture {
     }
 }
 
-fn renewal(second: i64) -> Option<MicroTime> {
-    Some(MicroTime(at(second)))
+fn renewal(second: i64) -> MicroTime {
+    MicroTime(at(second))
 }
 
 fn stored(name: &str, spec: &VirtualIPNodeSpec, generation: i64, state: &str) -> VirtualIPNode {
@@ -117,10 +119,12 @@ fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|&name| name.to_owned()).collect()
 }
 
+type Apply = fn(&mut Index);
+
 #[test]
 fn what_says_nothing_new_touches_nothing() {
     let mut it = Fixture::new();
-    let same: [(&str, fn(&mut Index)); 5] = [
+    let same: [(&str, Apply); 5] = [
         ("the same Node", |index| {
             index.apply_node("w-1", facts("web", "10.0.0.11"), at(9));
         }),
@@ -128,7 +132,7 @@ fn what_says_nothing_new_touches_nothing() {
             index.apply_group(parsed(&group("web", "web", "10.0.0.100/24", 51)), Seen::Told);
         }),
         ("a renewal", |index| {
-            index.apply_lease("w-1", renewal(9), Seen::Told, at(9));
+            index.apply_lease("w-1", Some(renewal(9)), Seen::Told, at(9));
         }),
         ("a node of no group", |index| {
             index.apply_node("x-1", facts("none", "10.0.0.99"), at(9));
@@ -262,7 +266,7 @@ fn the_end_of_a_group_is_no_instruction() {
 #[test]
 fn a_lease_runs_out_forty_seconds_after_it_was_seen_renewed() {
     let mut it = Fixture::new();
-    it.index.apply_lease("w-1", renewal(20), Seen::Told, at(20));
+    it.index.apply_lease("w-1", Some(renewal(20)), Seen::Told, at(20));
     it.dirty();
     it.index.advance(at(59));
     assert_eq!(it.life("w-1"), AgentLife::Fresh(at(20)));
@@ -271,7 +275,7 @@ fn a_lease_runs_out_forty_seconds_after_it_was_seen_renewed() {
     assert_eq!(it.life("w-1"), AgentLife::Expired(at(20)));
     let (groups, _) = it.dirty();
     assert_eq!(groups, names(&["web"]));
-    it.index.apply_lease("w-1", renewal(61), Seen::Told, at(61));
+    it.index.apply_lease("w-1", Some(renewal(61)), Seen::Told, at(61));
     assert_eq!(it.life("w-1"), AgentLife::Fresh(at(61)));
     assert_eq!(it.dirty().0, names(&["web"]));
 }
@@ -297,7 +301,7 @@ fn nobodys_lease_runs_out_while_the_operator_sees_nothing() {
 fn a_lease_in_the_first_list_proves_nothing_about_now_and_is_good_for_a_whole_time() {
     let mut index = Index::new(at(0), PATIENCE);
     index.watching_leases(true, at(5));
-    index.apply_lease("w-1", renewal(-900), Seen::Listed, at(5));
+    index.apply_lease("w-1", Some(renewal(-900)), Seen::Listed, at(5));
     assert_eq!(index.nodes["w-1"].record.agent, AgentLife::Fresh(at(0)));
     index.advance(at(44));
     assert_eq!(index.nodes["w-1"].record.agent, AgentLife::Fresh(at(0)));
@@ -324,7 +328,8 @@ fn a_node_whose_object_is_gone_stays_a_member_until_its_agent_is_silent_for_long
     assert!(it.index.plan("w-1").unwrap().spec.groups[0].peers.is_empty());
 
     // Its agent comes back.
-    it.index.apply_lease("w-2", renewal(999), Seen::Told, at(999));
+    it.index
+        .apply_lease("w-2", Some(renewal(999)), Seen::Told, at(999));
     assert_eq!(it.index.group("web").unwrap().members.len(), 2);
 }
 

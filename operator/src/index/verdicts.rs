@@ -55,7 +55,7 @@ impl Index {
         let rivals: Vec<(&VirtualIPGroup, Vec<&NodeRecord>)> = self
             .neighbors(&name)
             .iter()
-            .filter(|rival| self.verdicts.get(*rival).is_some_and(|verdict| verdict.accepted))
+            .filter(|rival| self.is_in_force(rival))
             .filter_map(|rival| self.groups.get(rival))
             .filter(|rival| outranks(rival, group))
             .map(|rival| (&**rival, self.present_members(&rival.name_any())))
@@ -75,6 +75,19 @@ impl Index {
         }
         let group = given.as_ref().unwrap_or(group);
         judge(group, &members, &rivals, &|address| self.sole_address_of(address))
+    }
+
+    /// Whether a group is accepted, or is refused but goes on on the nodes that were told of a former generation: what ran
+    /// keeps running, and keeps what it has.
+    fn is_in_force(&self, name: &str) -> bool {
+        let is_told = |record: &NodeRecord| {
+            record.object.as_ref().is_some_and(|object| {
+                let mut entries = object.spec.groups.iter();
+                entries.any(|entry| entry.name == name && !entry.deleted)
+            })
+        };
+        self.verdicts.get(name).is_some_and(|verdict| verdict.accepted)
+            || self.present_members(name).into_iter().any(is_told)
     }
 
     /// The groups with which this one can be in conflict.
