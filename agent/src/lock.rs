@@ -238,7 +238,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::engine::Takeover;
+    use crate::engine::{RouterIdentity, Takeover};
 
     fn name(test: &str) -> String {
         format!("holdfast-test-{}-{test}", std::process::id())
@@ -263,9 +263,13 @@ mod tests {
     }
 
     fn predecessor() -> Predecessor {
+        let takeover = Takeover {
+            since_nanos: 7,
+            router: RouterIdentity::example(),
+        };
         Predecessor {
             boot_id: "this-boot".to_owned(),
-            active: BTreeMap::from([("control-plane".to_owned(), Takeover { since_nanos: 7 })]),
+            active: BTreeMap::from([("control-plane".to_owned(), takeover)]),
             handed_over: false,
         }
     }

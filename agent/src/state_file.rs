@@ -86,7 +86,10 @@ impl Tracker {
     /// Takes note of `event`; answers whether the state changed.
     pub fn note(&mut self, event: &Event, now: Instant) -> bool {
         let Event::Transition {
-            group, transition, ..
+            group,
+            router,
+            transition,
+            ..
         } = event
         else {
             return false;
@@ -101,6 +104,7 @@ impl Tracker {
             group.clone(),
             Takeover {
                 since_nanos: now.as_nanos(),
+                router: *router,
             },
         );
         true
@@ -179,12 +183,14 @@ mod tests {
     use holdfast_vrrp::{Priority, Transition};
 
     use super::*;
+    use crate::engine::RouterIdentity;
 
     const BOOT: &str = "0c8b2f1e-this-boot";
 
     fn transition(group: &str, to: State, reason: Reason) -> Event {
         Event::Transition {
             group: group.to_owned(),
+            router: RouterIdentity::example(),
             transition: Transition {
                 from: State::Backup,
                 to,
@@ -201,7 +207,13 @@ mod tests {
             boot_id: BOOT.to_owned(),
             active: groups
                 .iter()
-                .map(|(name, since)| ((*name).to_owned(), Takeover { since_nanos: *since }))
+                .map(|(name, since)| {
+                    let takeover = Takeover {
+                        since_nanos: *since,
+                        router: RouterIdentity::example(),
+                    };
+                    ((*name).to_owned(), takeover)
+                })
                 .collect(),
             handed_over: false,
         }

@@ -34,6 +34,10 @@ fn main() -> std::process::ExitCode {
             restarted_too_late,
         ),
         Case::new(
+            "an_agent_restarted_as_another_virtual_router_does_not_resume",
+            restarted_as_another,
+        ),
+        Case::new(
             "a_second_agent_stands_by_and_takes_over_without_a_lost_answer",
             standby,
         )
@@ -129,6 +133,20 @@ fn restarted_too_late() -> Outcome {
     );
     stays_on(&pair.meter, vip(), "b", SECOND)?;
     assert_eq!(look::group(&again, "web")?["state"], "Backup");
+    Ok(())
+}
+
+/// The address is alive and the state file says Active, but of a virtual router that nobody heard of under this identifier.
+fn restarted_as_another() -> Outcome {
+    let mut pair = two_agents(&web().interval(SECOND))?;
+    // Until it is written down that the node is Active.
+    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
+    pair.on_a.process().kill()?;
+    let other = Group::new("web", 52).address("10.77.0.100/24").interval(SECOND);
+    let again = pair::agent(&pair.scene.a, &[other])?;
+    assert_eq!(look::group(&again, "web")?["state"], "Backup");
+    let group = look::wait_for_state(&again, "web", "Active", PATIENCE)?;
+    assert_eq!(group["lastTransition"]["reason"], "ActiveSilent", "{group:#}");
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_api::model::NodeSpec;
+use holdfast_api::model::{NodeGroup, NodeSpec};
+use holdfast_api::v1alpha1::Family;
 use holdfast_vrrp::Transition;
 use tokio::sync::oneshot;
 
@@ -29,6 +30,8 @@ pub enum Event {
     Transition {
         /// The group.
         group: String,
+        /// Which virtual router it is.
+        router: RouterIdentity,
         /// From, to, reason, priority, silence.
         transition: Transition,
         /// In a sentence, for the log.
@@ -70,4 +73,43 @@ pub struct Predecessor {
 pub struct Takeover {
     /// Since when, in nanoseconds of CLOCK_MONOTONIC.
     pub since_nanos: u64,
+    /// As which virtual router: it is no Active router of another one.
+    pub router: RouterIdentity,
+}
+
+/// What others know a virtual router by. A group that changes it is another virtual router from then on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouterIdentity {
+    /// The virtual router's identifier.
+    #[serde(rename = "virtualRouterID")]
+    pub virtual_router_id: u8,
+    /// The protocol version: 2 or 3.
+    pub version: u8,
+    /// The family of the election.
+    pub family: Family,
+}
+
+impl RouterIdentity {
+    /// The identity of a group as it is configured.
+    pub fn of(group: &NodeGroup) -> Self {
+        Self {
+            virtual_router_id: group.virtual_router_id.get(),
+            version: group.advertisement.version.number(),
+            family: match group.family {
+                holdfast_vrrp::Family::V4 => Family::IPv4,
+                holdfast_vrrp::Family::V6 => Family::IPv6,
+            },
+        }
+    }
+
+    /// One for tests, where nothing depends on which.
+    #[cfg(test)]
+    pub const fn example() -> Self {
+        Self {
+            virtual_router_id: 51,
+            version: 3,
+            family: Family::IPv4,
+        }
+    }
 }

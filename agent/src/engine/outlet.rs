@@ -56,6 +56,7 @@ mod tests {
     use holdfast_vrrp::{Priority, Reason, State, Transition};
 
     use super::*;
+    use crate::engine::RouterIdentity;
 
     fn transition(group: &str, to: State) -> Event {
         let transition = Transition {
@@ -67,6 +68,7 @@ mod tests {
         };
         Event::Transition {
             group: group.into(),
+            router: RouterIdentity::example(),
             transition,
             message: String::new(),
         }

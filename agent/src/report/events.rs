@@ -12,6 +12,7 @@ pub fn report(event: &Event, shared: &Shared) {
             group,
             transition,
             message,
+            ..
         } => {
             shared.count_transition((group.clone(), transition.to.name(), transition.reason.name()));
             let duration = transition.silence.map(words::outage);

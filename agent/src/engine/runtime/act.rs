@@ -12,7 +12,7 @@ use holdfast_vrrp::{
 use super::Runtime;
 use crate::clock;
 use crate::engine::group::Group;
-use crate::engine::messages::Event;
+use crate::engine::messages::{Event, RouterIdentity};
 use crate::engine::report;
 use crate::netlink::{Binding, Request};
 
@@ -303,6 +303,7 @@ impl Runtime {
             .collect();
         self.outlet.send(Event::Transition {
             group: group.spec.name.clone(),
+            router: RouterIdentity::of(&group.spec),
             transition: *transition,
             message: report::describe(transition, peer.as_deref(), &faults),
         });

@@ -12,7 +12,7 @@ use holdfast_vrrp::{
 use super::Runtime;
 use crate::clock;
 use crate::engine::group::{Group, Successor, config};
-use crate::engine::messages::Event;
+use crate::engine::messages::{Event, RouterIdentity};
 use crate::engine::resolve::{Resolved, resolve};
 use crate::engine::wires::Endpoint;
 
@@ -104,7 +104,7 @@ impl Runtime {
     /// What the agent before this one left of the group, if its addresses are still there.
     fn resume(&mut self, spec: &NodeGroup, resolved: &Resolved, now: Instant) -> Option<Resume> {
         let takeover = self.predecessor.active.remove(&spec.name)?;
-        if !resolved.faults.is_empty() {
+        if !resolved.faults.is_empty() || takeover.router != RouterIdentity::of(spec) {
             return None;
         }
         let expires = resolved

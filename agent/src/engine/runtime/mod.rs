@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::announcer::Announcer;
 use super::facts::Facts;
 use super::group::{Group, Successor};
-use super::messages::{Command, Event, Predecessor, Takeover};
+use super::messages::{Command, Event, Predecessor, RouterIdentity, Takeover};
 use super::outlet::Outlet;
 use super::report::group_status;
 use super::timers::Timers;
@@ -352,6 +352,7 @@ impl Runtime {
                         group.spec.name.clone(),
                         Takeover {
                             since_nanos: snapshot.since.as_nanos(),
+                            router: RouterIdentity::of(&group.spec),
                         },
                     )
                 })
