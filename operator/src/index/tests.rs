@@ -236,6 +236,22 @@ fn a_conflict_refuses_the_newer_group_and_its_end_accepts_it_without_anybody_ask
 }
 
 #[test]
+fn a_refused_edit_gives_away_nothing_that_the_former_generation_runs_with() {
+    let mut it = Fixture::new();
+    let mut late = group("late", "db", "10.0.0.100/24", 53);
+    late["metadata"]["creationTimestamp"] = json!("2026-03-01T00:00:00Z");
+    let mut edit = group("web", "nobody", "10.0.0.100/24", 51);
+    edit["metadata"]["generation"] = json!(2);
+    edit["metadata"]["resourceVersion"] = json!("9");
+    it.index.apply_group(parsed(&late), Seen::Told);
+    it.index.apply_group(parsed(&edit), Seen::Told);
+    it.dirty();
+    let reason = |name: &str| it.index.verdict(name).unwrap().reason.as_str();
+    assert_eq!(reason("web"), "NoNodeMatches");
+    assert_eq!(reason("late"), "AddressConflict");
+}
+
+#[test]
 fn one_identifier_is_a_conflict_on_a_common_member_only() {
     let mut it = Fixture::new();
     let mut other = group("other", "db", "10.0.0.101/24", 51);
