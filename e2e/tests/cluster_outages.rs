@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr, TcpListener},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use holdfast_e2e::{
 use holdfast_lab::{
     AgentOptions, Meter,
     harness::{Case, Outcome, main as run},
+    kubernetes::assets::KUBECTL,
     wait_until,
 };
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ fn web() -> Value {
 /// Two nodes with web served by a, and its Ready condition true.
 fn serving() -> Result<(Cluster, Meter)> {
     let cluster = Cluster::start(&["a", "b"])?;
-    let meter = cluster.meter(&[vip(), ip("10.77.0.101")])?;
+    let meter = cluster.meter(&[vip()])?;
     cluster.apply(&web())?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
     settle_on(&meter, &[vip()], "a")?;
@@ -236,11 +237,16 @@ fn definitions_and_nodes() -> Outcome {
 }
 
 fn older_snapshot() -> Outcome {
-    let (mut cluster, meter) = serving()?;
+    let mut cluster = Cluster::start(&["a", "b"])?;
+    cluster.apply(&web())?;
+    cluster.console.wait_until_ready("web", "a", SETTLED)?;
     cluster.plane.snapshot("before")?;
     let more = group_preferring("more", &["10.77.0.101/24"], "b");
     cluster.apply(&more)?;
     cluster.console.wait_until_ready("more", "b", SETTLED)?;
+    // Only now: to ask for an address that nobody has clogs the client's socket.
+    let meter = cluster.meter(&[vip(), ip("10.77.0.101")])?;
+    settle_on(&meter, &[vip()], "a")?;
     settle_on(&meter, &[ip("10.77.0.101")], "b")?;
 
     let start = Instant::now();
@@ -289,30 +295,77 @@ fn expired_watch() -> Outcome {
     Ok(())
 }
 
-/// Every request of Holdfast's accounts is answered 429.
-const STARVED: &str = "
+/// Holdfast's accounts share what is left to a user called hog, which is nothing as long as a request of the hog's is under
+/// way; and the making of a ConfigMap is under way for half a minute. What is too much is answered 429.
+fn starved(slow: &str) -> String {
+    format!(
+        "
 apiVersion: flowcontrol.apiserver.k8s.io/v1
 kind: PriorityLevelConfiguration
-metadata: {name: starved}
+metadata: {{name: starved}}
 spec:
   type: Limited
-  limited: {nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {type: Reject}}
+  limited: {{nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {{type: Reject}}}}
 ---
 apiVersion: flowcontrol.apiserver.k8s.io/v1
 kind: FlowSchema
-metadata: {name: starved}
+metadata: {{name: starved}}
 spec:
-  matchingPrecedence: 1
-  priorityLevelConfiguration: {name: starved}
+  matchingPrecedence: 2
+  priorityLevelConfiguration: {{name: starved}}
   rules:
-  - subjects: [{kind: Group, group: {name: 'system:serviceaccounts:holdfast-system'}}]
-    resourceRules: [{verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true}]
-";
+  - subjects:
+    - {{kind: Group, group: {{name: 'system:serviceaccounts:holdfast-system'}}}}
+    - {{kind: User, user: {{name: hog}}}}
+    resourceRules: [{{verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: hog}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: hog}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: slow}}
+webhooks:
+- name: slow.example.com
+  clientConfig: {{url: 'https://{slow}/'}}
+  rules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}}]
+  timeoutSeconds: 30
+  failurePolicy: Fail
+  sideEffects: None
+  admissionReviewVersions: [v1]
+"
+    )
+}
 
 fn throttled() -> Outcome {
     let (mut cluster, meter) = serving()?;
     let agent = cluster.plane.agent_kubeconfig("b")?;
-    cluster.plane.apply(STARVED)?;
+    // Who is connected to it is never answered.
+    let silent = cluster.client.netns().run(|| {
+        TcpListener::bind("0.0.0.0:9443").map_err(|error| holdfast_lab::Error::Invalid(error.to_string()))
+    })?;
+    let address = SocketAddr::from((cluster.client.ipv4(), silent.local_addr()?.port()));
+    cluster.plane.apply(&starved(&address.to_string()))?;
+    let hog = cluster
+        .plane
+        .kubeconfig_for_user("hog", None)?
+        .display()
+        .to_string();
+    let mut hog = cluster.plane.node().spawn(
+        KUBECTL.find()?,
+        &[
+            "--kubeconfig",
+            &hog,
+            "create",
+            "configmap",
+            "slow",
+            "-n",
+            "default",
+        ],
+    )?;
     wait_until("the agents are throttled", SETTLED, || {
         let asked = cluster
             .plane
@@ -330,7 +383,7 @@ fn throttled() -> Outcome {
         "nobody could say so yet"
     );
 
-    cluster.plane.kubectl(&["delete", "flowschema", "starved"])?;
+    hog.kill()?;
     let free = Instant::now();
     cluster
         .console

@@ -15,7 +15,7 @@ use holdfast_lab::{Node, wait_until};
 use kube::{
     Api, Client, Config, Resource,
     config::{KubeConfigOptions, Kubeconfig},
-    runtime::watcher,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -191,7 +191,8 @@ impl Console {
     {
         let versions = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&versions);
-        let seen = watcher(Api::<K>::all(self.client()), watcher::Config::default()).for_each(move |event| {
+        let events = watcher(Api::<K>::all(self.client()), watcher::Config::default()).default_backoff();
+        let seen = events.for_each(move |event| {
             if let Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) = event {
                 let mut versions = theirs.lock().unwrap_or_else(PoisonError::into_inner);
                 versions.push((Instant::now(), object));

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 pub mod conditions;
 mod console;
+mod last_words;
 mod manifest;
 
 pub use self::console::{Console, Recording};
@@ -55,7 +56,10 @@ impl Cluster {
     /// When a program was not built, or ends at once.
     pub fn start(names: &[&str]) -> Result<Self> {
         let mut cluster = Self::without_programs(names, &ControlPlaneOptions::default())?;
-        cluster.start_operator(&OperatorOptions::default())?;
+        cluster.start_operator(&OperatorOptions {
+            arguments: vec!["--log-level".into(), "debug".into()],
+            ..OperatorOptions::default()
+        })?;
         for name in names {
             cluster.start_agent(name)?;
         }
@@ -196,6 +200,15 @@ impl Cluster {
     /// When nftables is missing.
     pub fn reconnect(&self) -> Result<()> {
         Ok(self.plane.node().heal_losses()?)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        last_words::write(&self.plane);
+        for o in &self.operators {
+            std::fs::copy(o.process.log_path(), "/tmp/hf-op.log").ok();
+        }
     }
 }
 
