@@ -56,7 +56,7 @@ pub struct Results {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::{failover::Death, steadiness::Locked, usage::Memory};
+    use crate::{failover::Death, scale::Size, steadiness::Locked, usage::Memory};
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -128,6 +128,29 @@ pub mod tests {
                 blocked: ms(500),
                 seen: [seen, seen],
             }],
+            scale: Some(Scale {
+                size: Size {
+                    groups: 1000,
+                    members: 5,
+                },
+                applied: ms(10_000),
+                written: ms(20_000),
+                settled: ms(20_000),
+                node_writes: 5000,
+                other_writes: 2000,
+                cpu: ms(9000),
+                memory: Memory {
+                    resident: 100_000_000,
+                    ..Memory::default()
+                },
+                quiet: ms(60_000),
+                quiet_requests: 30,
+                quiet_leases: 30,
+                quiet_watches: 0,
+                quiet_cpu: ms(60),
+                change_node_writes: 5,
+                change_other_writes: 1,
+            }),
         }
     }
 }
