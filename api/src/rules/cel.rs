@@ -1,6 +1,6 @@
 //! How the API server checks a rule by itself: the rule's expression in CEL, and its sentence as an expression.
 //!
-//! An expression stands beside the Rust check that says the same. What several need is written once, in [`FRAGMENTS`],
+//! An expression stands beside the Rust check that says the same. What several need is written once, in `FRAGMENTS`,
 //! and called by its name: `$ipv4`, `$usable(self)`.
 //!
 //! The API server estimates what an expression may cost at worst and refuses a definition that is too dear. It knows the

@@ -2,7 +2,7 @@
 //! synchronous; the work grows with the change and not with the cluster.
 //!
 //! Facts go in (`apply_…`, `delete_…`, [`Index::advance`]), [`Index::settle`] says which groups and nodes they touch, and
-//! [`views`] hands out what the two reconcilers read. Nothing here decides what a node is told: that is
+//! `views` hands out what the two reconcilers read. Nothing here decides what a node is told: that is
 //! `holdfast_api::cluster`.
 
 mod life;

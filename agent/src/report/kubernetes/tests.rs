@@ -261,7 +261,7 @@ async fn what_was_true_for_a_moment_only_and_could_not_be_told_is_not_told() {
     small.groups[0].effective_priority = Some(7);
     sleep(Duration::from_millis(1050)).await;
     world.is_now(small.clone());
-    sleep(Duration::from_millis(1000)).await;
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(world.asked().len(), 4, "told");
     world.happens(backup());
     sleep(MOMENT).await;
