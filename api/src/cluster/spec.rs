@@ -43,9 +43,6 @@ pub fn node_spec<'a>(
 fn entry(node: &NodeRecord, share: &Share<'_>, is_virtual: &dyn Fn(IpAddr) -> bool) -> Option<NodeGroup> {
     let place = share.members.iter().position(|member| member.name == node.name)?;
     let seat = Seat::of(node, share.group.metadata.name.as_deref()?);
-    if seat.is_dismissed() && !seat.has_let_go() {
-        return None;
-    }
     if share.group.metadata.deletion_timestamp.is_some() {
         let dismissed = !share.protected && !stays_until_others_left(share, place);
         return tombstone(share, &seat).filter(|_| dismissed);

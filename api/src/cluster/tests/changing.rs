@@ -325,3 +325,62 @@ fn two_that_serve_without_hearing_each_other_are_brought_together() {
     cluster.acknowledge("b");
     assert_eq!(cluster.told("c").map(|told| told.virtual_router_id), Some(99));
 }
+
+#[test]
+fn nobody_is_admitted_to_the_new_interface_while_one_may_serve_on_the_old() {
+    let mut cluster = running("Multicast");
+    cluster.edit(|group| group.spec.interface = Some("eth1".into()));
+    step(&mut cluster);
+    let interfaces = ALL.map(|name| cluster.told(name).unwrap().interface);
+    assert_eq!(
+        interfaces,
+        [const { Some("eth1") }; 3].map(|name| name.map(str::to_owned))
+    );
+    assert_eq!(leave(&cluster), [true, false, false]);
+    step(&mut cluster);
+    assert_eq!(leave(&cluster), [true; 3]);
+}
+
+#[test]
+fn an_address_that_was_reported_of_another_place_is_not_relied_on() {
+    let mut cluster = running("Unicast");
+    cluster.edit(|group| group.spec.node_overrides = source_of_b());
+    cluster.settle();
+    cluster.becomes("a", MemberState::Backup, 2);
+    cluster.edit(|group| group.spec.node_overrides.clear());
+    step(&mut cluster);
+    assert_eq!(
+        leave(&cluster),
+        [true, false, true],
+        "b serves from an address that nobody knows yet"
+    );
+    step(&mut cluster);
+    let peer = |cluster: &Cluster| cluster.told("a").unwrap().peers[0].clone();
+    assert_eq!(
+        (&*peer(&cluster).name, peer(&cluster).addresses),
+        ("b", vec![super::fixtures::address("b")])
+    );
+    cluster.settle();
+    assert_eq!(leave(&cluster), [true; 3]);
+}
+
+#[test]
+fn one_that_comes_back_is_heard_also_while_everybody_holds() {
+    let mut cluster = running("Unicast");
+    let mut gone = cluster.nodes.remove(2);
+    for _ in 0..2 {
+        cluster.write(&["a", "b"]);
+        cluster.acknowledge("a");
+        cluster.acknowledge("b");
+    }
+    assert_eq!(cluster.peers("a"), ["b"]);
+    gone.node = None;
+    cluster.nodes.push(gone);
+    cluster.edit(renumber);
+    assert_eq!(
+        (identifiers(&cluster), leave(&cluster)),
+        ([51; 3], [true; 3]),
+        "its Node is not there"
+    );
+    assert_eq!(cluster.peers("a"), ["b", "c"]);
+}

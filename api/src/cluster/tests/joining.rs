@@ -383,3 +383,38 @@ fn what_changes_nothing_for_a_group_writes_nothing() {
     cluster.node("a").agent = AgentLife::Fresh(super::fixtures::at(99));
     assert_eq!(cluster.write(&["a", "b", "c"]), 0);
 }
+
+#[test]
+fn a_newcomer_waits_for_those_who_have_acknowledged_everything_but_not_it() {
+    let mut cluster = with_newcomer(unicast());
+    cluster.write(&["d"]);
+    cluster.acknowledge("d");
+    assert!(!cluster.may("d"));
+    assert_eq!(cluster.waits()[0].unacknowledged, ["a", "b", "c"]);
+}
+
+#[test]
+fn an_agent_that_has_not_said_what_it_runs_keeps_newcomers_waiting() {
+    let mut cluster = with_newcomer(multicast());
+    assert!(cluster.may("d"));
+    cluster.nodes.push(super::fixtures::node("e"));
+    assert!(!cluster.may("d"), "it may run what an object said that is gone");
+    cluster.write(&["e"]);
+    cluster.acknowledge("e");
+    assert!(cluster.may("d"));
+}
+
+#[test]
+fn two_newcomers_that_would_be_deaf_to_each_other_are_not_admitted_together() {
+    let mut cluster = Cluster::new(unicast(), &["a", "b"]);
+    cluster.write(&["a", "b"]);
+    for name in ["a", "b"] {
+        cluster.acknowledge(name);
+        cluster.write(&[name]);
+        cluster.acknowledge(name);
+    }
+    assert!(cluster.may("a") && cluster.may("b"));
+    // Both say that they have the same address, so that neither can be the other's peer.
+    cluster.report("b").source_address = Some(address("a"));
+    assert!(!cluster.may("a") && !cluster.may("b"));
+}
