@@ -80,6 +80,7 @@ async fn turn(controller: Controller, context: &Context, key: &str) -> Turn {
     };
     match result {
         Ok(again) => Turn::Done(again),
+        Err(error) if error.turn() == Turn::Later => Turn::Later,
         Err(error) => {
             context.metrics.failed(controller, &error);
             say(controller, key, &error);
@@ -100,5 +101,81 @@ fn say(controller: Controller, key: &str, error: &Error) {
             );
         }
         _ => tracing::warn!(category, "{} {key}: {error}; trying again", controller.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Cluster, Fault, NODES};
+    use crate::world::{Kind, WatchState};
+
+    /// Lets both controllers work for some time, and answers how many requests they made.
+    async fn run_for(
+        cluster: Cluster,
+        time: Duration,
+        meanwhile: impl AsyncFnOnce(&Context),
+    ) -> (usize, bool) {
+        let context = Arc::new(cluster.context);
+        let leadership = Arc::new(Leadership::always());
+        let stop = watch::Sender::new(false);
+        let drive = |which| {
+            let stop = stop.subscribe();
+            tokio::spawn(run(which, Arc::clone(&context), Arc::clone(&leadership), stop))
+        };
+        let (groups, nodes) = (drive(Controller::Group), drive(Controller::Node));
+        tokio::time::sleep(time).await;
+        let before = cluster.api.asked(false).len();
+        meanwhile(&context).await;
+        tokio::time::sleep(time).await;
+        stop.send_replace(true);
+        groups.await.unwrap();
+        nodes.await.unwrap();
+        let told = cluster.api.get(&format!("{NODES}/n-1")).is_some();
+        (before, told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_is_rendered_to_its_nodes_and_then_nothing_is_written_any_more() {
+        let cluster = Cluster::new();
+        cluster.group("web", |group| group["metadata"]["finalizers"] = json!([]));
+        let api = cluster.api.clone();
+        let minute = Duration::from_mins(1);
+        let (written, told) = run_for(cluster, minute, async |_| {}).await;
+        assert_eq!(written, 1 + 1 + 3, "finalizer, status, three nodes");
+        assert!(told);
+        assert_eq!(api.asked(false), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_while_a_watch_is_down_and_everything_when_it_is_up_again() {
+        let cluster = Cluster::new();
+        let down = WatchState::Down("gone".to_owned());
+        cluster.context.world.set_watch(Kind::Group, &down);
+        cluster.group("web", |_| {});
+        let (written, told) = run_for(cluster, Duration::from_secs(5), async |context| {
+            context.world.set_watch(Kind::Group, &WatchState::Up);
+        })
+        .await;
+        assert_eq!(written, 0);
+        assert!(told);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_serves_nobody_is_asked_seldom() {
+        for code in [429, 503] {
+            let cluster = Cluster::new();
+            cluster.group("web", |_| {});
+            for _ in 0..10_000 {
+                cluster.api.fail_next(Fault::Answer(code));
+            }
+            let (asked, _) = run_for(cluster, Duration::from_mins(1), async |_| {}).await;
+            assert!(
+                (10..=60).contains(&asked),
+                "{asked} requests in a minute of {code}"
+            );
+        }
     }
 }

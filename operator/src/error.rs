@@ -29,9 +29,12 @@ pub enum Error {
     /// This replica does not lead (any more).
     #[error("this replica does not lead, so it writes nothing")]
     NotLeading,
-    /// A write whose outcome decides this one is under way.
+    /// A group cannot go while a node is being told of it.
     #[error("`{0}` is being told of the group at this moment")]
     Underway(String),
+    /// A node waits while a fellow member of one of its groups is being told something new of it.
+    #[error("`{0}` is being told of the same group at this moment")]
+    FellowFirst(String),
 }
 
 /// The categories of errors: labels of a metric, so few and fixed.
@@ -100,7 +103,7 @@ impl Error {
             Self::Api { source, .. } => Category::of(source),
             Self::NoAnswer { .. } => Category::Unreachable,
             Self::NotLeading => Category::NotLeading,
-            Self::Underway(_) => Category::Conflict,
+            Self::Underway(_) | Self::FellowFirst(_) => Category::Conflict,
         }
     }
 
@@ -115,6 +118,7 @@ impl Error {
     /// What the queue makes of it.
     pub fn turn(&self) -> Turn {
         match self.category() {
+            _ if matches!(self, Self::FellowFirst(_)) => Turn::Later,
             Category::Throttled | Category::Server | Category::Unreachable | Category::NotLeading => {
                 Turn::Unserved
             }

@@ -62,3 +62,56 @@ async fn scrape(State(answers): State<Answers>) -> Response {
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::world::{Kind, WatchState};
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn an_operator_is_ready_when_every_watch_delivers_and_says_which_does_not() {
+        let answers = Answers {
+            world: Arc::new(World::new(Clock::start(), core::time::Duration::from_mins(5))),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            leadership: Arc::default(),
+        };
+        let world = Arc::clone(&answers.world);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, answers));
+
+        assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 503"));
+        for kind in Kind::ALL {
+            world.set_watch(kind, &WatchState::Up);
+        }
+        let ready = ask(address, "/readyz").await;
+        assert!(
+            ready.starts_with("HTTP/1.1 200") && ready.contains("standing by"),
+            "{ready}"
+        );
+        world.set_watch(Kind::Stored, &WatchState::Down("no such kind".to_owned()));
+        let missing = ask(address, "/readyz").await;
+        assert!(
+            missing.contains("not watching VirtualIPNode: no such kind"),
+            "{missing}"
+        );
+        assert!(
+            ask(address, "/metrics")
+                .await
+                .contains("holdfast_operator_leader 0")
+        );
+    }
+}

@@ -238,3 +238,34 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, pr
 fn size(count: usize) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Cluster;
+
+    #[tokio::test]
+    async fn metrics_follow_the_conventions_and_count_groups_by_condition() {
+        let cluster = Cluster::new();
+        cluster.group("web", |_| {});
+        cluster.settle().await;
+        let metrics = &cluster.context.metrics;
+        drop(metrics.reconciling(Controller::Group));
+        metrics.failed(Controller::Node, &Error::NotLeading);
+        metrics.watch_failed(Kind::Lease, Category::Forbidden);
+        metrics.moved("web");
+        let text = metrics.render(&cluster.context.world, true).unwrap();
+        assert!(
+            text.contains(r#"holdfast_operator_groups{condition="Accepted",status="True"} 1"#),
+            "{text}"
+        );
+        assert!(text.contains(r#"holdfast_operator_groups{condition="Ready",status="False"} 1"#));
+        assert!(text.contains(r#"holdfast_operator_agents{state="never"} 3"#));
+        assert!(text.contains("holdfast_operator_leader 1"));
+        let lines = text.lines().filter(|line| line.starts_with('#'));
+        insta::assert_snapshot!("metrics", lines.collect::<Vec<_>>().join("\n"));
+        metrics.forget_group("web");
+        let text = metrics.render(&cluster.context.world, true).unwrap();
+        assert!(!text.contains(r#"group="web""#));
+    }
+}

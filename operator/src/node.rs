@@ -9,9 +9,6 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::world::Start;
 
-/// When to try again while another member of a group is being told of it: about as long as a write takes.
-const LATER: Duration = Duration::from_millis(10);
-
 /// One turn of one node: look at what is known, render, and write if that is news.
 pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>, Error> {
     // Dereference: everything is in the index, unless a former write has ended without an answer.
@@ -22,7 +19,7 @@ pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>
     // Build: rendering is pure.
     let plan = match context.world.start_telling(name) {
         Start::Tell(plan) => plan,
-        Start::Later => return Ok(Some(LATER)),
+        Start::Later(fellow) => return Err(Error::FellowFirst(fellow)),
         Start::Nothing => {
             context.world.stop_telling(name);
             return Ok(None);

@@ -60,6 +60,8 @@ pub struct Queue {
     failing: BTreeMap<String, Failing>,
     pause: Backoff,
     paused_until: Option<Instant>,
+    /// Keys that the API server did not serve; the first of them that it serves ends the pauses.
+    unserved: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,8 @@ struct Failing {
 pub enum Turn {
     /// Well; it may say that it wants another one after some time.
     Done(Option<Duration>),
+    /// It has to wait for another key's, which says nothing about anything else.
+    Later,
     /// It failed by itself.
     Failed,
     /// It failed because the API server does not serve anybody: everybody waits.
@@ -83,6 +87,9 @@ pub enum Turn {
 const KEY_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_mins(1));
 /// The same when the API server does not serve: short, because what is waiting was true before it came back.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// When a key tries again that waits for another one's turn: about as long as a write takes.
+const LATER: Duration = Duration::from_millis(10);
 
 impl Queue {
     /// An empty queue; a key is due so long after the first time it is asked for.
@@ -95,6 +102,7 @@ impl Queue {
             failing: BTreeMap::new(),
             pause: Backoff::new(PAUSE.0, PAUSE.1),
             paused_until: None,
+            unserved: BTreeSet::new(),
         }
     }
 
@@ -105,7 +113,7 @@ impl Queue {
 
     /// The next key whose turn it is, if any; [`Queue::ended`] has to be told how it went.
     pub fn pop(&mut self, now: Instant) -> Option<String> {
-        if self.paused_until.is_some_and(|until| until > now) {
+        if self.paused_until.is_some_and(|until| until > now) || self.is_trying() {
             return None;
         }
         // A key that runs has its next turn when this one has ended.
@@ -123,6 +131,9 @@ impl Queue {
 
     /// When to look again; `None`: not before somebody asks or a turn ends.
     pub fn next_due(&self) -> Option<Instant> {
+        if self.is_trying() {
+            return None;
+        }
         let mut free = self.by_time.iter().filter(|(_, key)| !self.running.contains(key));
         let (due, _) = free.next()?;
         Some(self.paused_until.map_or(*due, |until| until.max(*due)))
@@ -133,14 +144,15 @@ impl Queue {
         self.running.remove(key);
         match turn {
             Turn::Done(again) => {
-                self.pause.succeeded();
-                self.paused_until = None;
+                self.served(key);
                 self.failing.remove(key);
                 if let Some(again) = again {
                     self.wait_until(key, now + again);
                 }
             }
+            Turn::Later => self.wait_until(key, now + LATER),
             Turn::Failed => {
+                self.served(key);
                 let failing = self.failing.entry(key.to_owned()).or_insert_with(|| Failing {
                     backoff: Backoff::new(KEY_BACKOFF.0, KEY_BACKOFF.1),
                     not_before: now,
@@ -150,6 +162,7 @@ impl Queue {
                 self.wait_until(key, now);
             }
             Turn::Unserved => {
+                self.unserved.insert(key.to_owned());
                 // Turns that were under way together fail together, and count once.
                 if self.paused_until.is_none_or(|until| until <= now) {
                     self.paused_until = Some(now + self.pause.failed());
@@ -157,6 +170,20 @@ impl Queue {
                 self.wait_until(key, now);
             }
         }
+    }
+
+    /// The API server has answered a key that it did not answer before: so it serves everybody again.
+    fn served(&mut self, key: &str) {
+        if self.unserved.remove(key) {
+            self.pause.succeeded();
+            self.paused_until = None;
+            self.unserved.clear();
+        }
+    }
+
+    /// After a pause one key at a time tries whether the API server serves again.
+    fn is_trying(&self) -> bool {
+        !self.unserved.is_empty() && !self.running.is_empty()
     }
 
     /// How many keys wait or run.
@@ -265,6 +292,32 @@ mod tests {
             }
             let wait = queue.next_due().unwrap() - now;
             assert!(wait >= 250 * MS && wait <= PAUSE.1, "round {round}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_pause_one_key_tries_and_only_an_answer_to_it_lets_the_others_go_on() {
+        for (turn, others_go_on) in [
+            (Turn::Done(None), true),
+            (Turn::Failed, true),
+            (Turn::Later, false),
+            (Turn::Unserved, false),
+        ] {
+            let (mut queue, start) = queue();
+            for key in ["a", "b", "c"] {
+                queue.ask(key, start);
+            }
+            let now = start + 75 * MS;
+            while let Some(key) = queue.pop(now) {
+                queue.ended(&key, Turn::Unserved, now);
+            }
+            let now = queue.next_due().unwrap();
+            assert_eq!(queue.pop(now).as_deref(), Some("a"));
+            assert_eq!((queue.pop(now), queue.next_due()), (None, None), "one at a time");
+            queue.ended("a", turn, now);
+            let next = queue.pop(now);
+            let both = next.is_some() && queue.pop(now).is_some();
+            assert_eq!(both, others_go_on, "{turn:?}");
         }
     }
 

@@ -269,10 +269,9 @@ impl World {
             return Start::Nothing;
         };
         let changed = plan.changed();
-        let in_the_way =
-            |(other, groups): (&String, &BTreeSet<String>)| other != node && !groups.is_disjoint(&changed);
-        if telling.iter().any(in_the_way) {
-            return Start::Later;
+        let mut others = telling.iter().filter(|(other, _)| *other != node);
+        if let Some((fellow, _)) = others.find(|(_, groups)| !groups.is_disjoint(&changed)) {
+            return Start::Later(fellow.clone());
         }
         telling.entry(node.to_owned()).or_default().extend(changed);
         Start::Tell(plan)
@@ -301,8 +300,8 @@ impl World {
 pub enum Start {
     /// The node has been told everything.
     Nothing,
-    /// Another member of one of the groups is being told of it.
-    Later,
+    /// This other member of one of the groups is being told of it.
+    Later(String),
     /// Tell it this.
     Tell(NodePlan),
 }
@@ -319,4 +318,37 @@ impl Inbox {
 /// A panic while the lock was held ends the process; there is nobody to protect from what it left.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn watches_that_do_not_bring_back_our_own_renewals_begin_anew() {
+        let world = World::new(Clock::start(), Duration::from_mins(5));
+        let mut relist = world.relist.subscribe();
+        let renew = async |heard: bool| {
+            world.pulse_sent(Instant::now());
+            if heard {
+                world.pulse_heard();
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        };
+        for _ in 0..20 {
+            renew(true).await;
+        }
+        for _ in 0..6 {
+            renew(false).await;
+        }
+        assert!(!relist.has_changed().unwrap(), "it may be late");
+        renew(false).await;
+        assert!(relist.has_changed().unwrap());
+        relist.mark_unchanged();
+        // The new list takes its time too.
+        for _ in 0..6 {
+            renew(false).await;
+        }
+        assert!(!relist.has_changed().unwrap());
+    }
 }
