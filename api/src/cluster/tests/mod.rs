@@ -1,9 +1,12 @@
 mod accepting;
+mod addresses;
+mod agents;
 mod allocating;
 mod changing;
 mod fixtures;
 mod golden;
 mod joining;
+mod promises;
 mod property;
 mod silence;
 mod withdrawing;

@@ -186,6 +186,19 @@ fn play(world: &mut World, step: &Step) {
     world.assert_nobody_is_deaf();
 }
 
+/// Three nodes with agents that share a group, and one without an agent.
+fn started() -> World {
+    let mut world = World::new();
+    for node in &NODES[..3] {
+        let agent = world.agents.get_mut(*node).unwrap();
+        (agent.started, agent.connected) = (true, true);
+        world.report(node);
+    }
+    world.apply_group("a", &|_| {});
+    world.settle();
+    world
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -193,18 +206,37 @@ proptest! {
     fn nobody_that_could_serve_is_deaf_to_another_and_all_comes_to_rest(
         steps in proptest::collection::vec(step(), 1..80)
     ) {
-        let mut world = World::new();
-        for node in &NODES[..3] {
-            world.agents.get_mut(*node).unwrap().started = true;
-            world.agents.get_mut(*node).unwrap().connected = true;
-            world.report(node);
-        }
-        world.apply_group("a", &|_| {});
-        world.settle();
+        let mut world = started();
         for step in &steps {
             play(&mut world, step);
         }
         world.settle();
         world.assert_settled();
+    }
+
+    #[test]
+    fn what_happens_to_agents_alone_writes_nothing_once_all_is_at_rest(
+        steps in proptest::collection::vec(step(), 1..30),
+        noise in proptest::collection::vec((0..NODES.len(), 0..6_u8), 1..30),
+    ) {
+        let mut world = started();
+        for step in &steps {
+            play(&mut world, step);
+        }
+        world.settle();
+        let writes = world.writes;
+        for (node, what) in noise {
+            let node = NODES[node];
+            match what {
+                0 => world.elect(node, GROUPS[0]),
+                1 => world.crash(node),
+                2 => world.report(node),
+                3 => world.agents.get_mut(node).unwrap().connected = false,
+                4 => world.expire(node),
+                _ => drop(world.nodes.get_mut(node).map(|kube| kube.labels.insert("other".into(), "yes".into()))),
+            }
+            world.operate(&NODES);
+        }
+        prop_assert_eq!(world.writes, writes, "{}", world);
     }
 }

@@ -1,60 +1,35 @@
-//! A cluster in miniature: groups and records as an API server keeps them, agents that hear of them late or never, and an
-//! operator that is nothing but the functions under test.
+//! A cluster in miniature: groups and records as an API server keeps them, and an operator that is nothing but the functions
+//! under test.
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::agents::{Agent, address};
 use crate::cluster::{
     AgentLife, KubeNode, NodeRecord, Rival, Share, StoredNode, Verdict, Withdrawal, is_member, judge,
     node_spec, withdrawal,
 };
-use crate::v1alpha1::{
-    Fault, GroupSource, MemberState, Mode, NodeGroup, NodeGroupStatus, VirtualIPGroup, VirtualIPNodeSpec,
-    VirtualIPNodeStatus,
-};
+use crate::v1alpha1::{VirtualIPGroup, VirtualIPNodeSpec};
 
 pub const NODES: [&str; 4] = ["n0", "n1", "n2", "n3"];
 pub const GROUPS: [&str; 2] = ["a", "b"];
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What one agent runs of one group.
-#[derive(Clone, Debug)]
-pub struct Running {
-    pub entry: NodeGroup,
-    pub active_since: Option<Timestamp>,
-    /// Whether it was told this by an object that exists no longer.
-    pub orphaned: bool,
-}
-
-/// One agent: what it runs is all that counts on the wire.
 #[derive(Clone, Debug, Default)]
-pub struct Agent {
-    pub started: bool,
-    pub connected: bool,
-    /// Refuses every configuration that it does not run already.
-    pub stubborn: bool,
-    pub read: Option<(i64, VirtualIPNodeSpec)>,
-    pub observed: Option<i64>,
-    pub running: BTreeMap<String, Running>,
-    pub refused: BTreeSet<String>,
-    /// Nobody waits for it any longer, so that what it does is nobody's promise.
-    pub given_up: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    groups: BTreeMap<String, VirtualIPGroup>,
-    objects: BTreeMap<String, StoredNode>,
+pub struct Kept {
+    pub groups: BTreeMap<String, VirtualIPGroup>,
+    pub objects: BTreeMap<String, StoredNode>,
 }
 
 #[derive(Clone, Debug)]
 pub struct World {
     pub now: Timestamp,
-    kept: Kept,
+    /// What the API server has.
+    pub kept: Kept,
     backup: Option<Kept>,
     pub nodes: BTreeMap<String, KubeNode>,
     pub leases: BTreeMap<String, AgentLife>,
@@ -63,80 +38,6 @@ pub struct World {
     pub is_rewritten: bool,
     pub writes: usize,
     next_uid: u32,
-}
-
-/// All of it in a few lines, for a failure to be read.
-impl std::fmt::Display for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let entry = |entry: &NodeGroup| {
-            let says = &entry.advertisement;
-            let peers: Vec<String> = entry
-                .peers
-                .iter()
-                .map(|p| format!("{}={}", p.name, p.addresses[0]))
-                .collect();
-            format!(
-                "{}@{} id {} v{} {:?} {:?} on {:?} from {:?} peers {peers:?} may {} deleted {}",
-                entry.name,
-                entry.generation,
-                entry.virtual_router_id,
-                says.version,
-                says.mode,
-                says.interval,
-                entry.interface,
-                entry.source_addresses,
-                entry.may_become_active,
-                entry.deleted,
-            )
-        };
-        for (name, group) in &self.kept.groups {
-            writeln!(
-                f,
-                "group {name}: generation {:?}, deleted {:?}",
-                group.metadata.generation, group.metadata.deletion_timestamp
-            )?;
-        }
-        for (name, agent) in &self.agents {
-            let object = self.kept.objects.get(name);
-            let kube = self.nodes.get(name);
-            writeln!(
-                f,
-                "{name}: Node {:?}, lease {:?}, object {:?} observed {:?}, started {} connected {} given up {}",
-                kube.map(|kube| kube.labels.contains_key("use")),
-                self.leases.get(name),
-                object.map(|o| o.generation),
-                object.and_then(|o| o.status.observed_generation),
-                agent.started,
-                agent.connected,
-                agent.given_up,
-            )?;
-            for stored in object.iter().flat_map(|object| &object.spec.groups) {
-                writeln!(f, "  told    {}", entry(stored))?;
-            }
-            for said in object.iter().flat_map(|object| &object.status.groups) {
-                writeln!(
-                    f,
-                    "  said    {}@{:?} {:?} {:?}",
-                    said.name, said.applied_generation, said.state, said.faults
-                )?;
-            }
-            for run in agent.running.values() {
-                writeln!(
-                    f,
-                    "  runs    {} active {:?} orphaned {}",
-                    entry(&run.entry),
-                    run.active_since,
-                    run.orphaned
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The address that an agent really uses; what its Node object says may be another one, or nothing.
-fn address(node: &str) -> String {
-    format!("10.0.0.1{}", &node[1..])
 }
 
 fn known_address(node: &str) -> Vec<IpAddr> {
@@ -286,7 +187,7 @@ impl World {
             }
     }
 
-    fn verdicts(&self, records: &[NodeRecord]) -> BTreeMap<String, Verdict> {
+    pub fn verdicts(&self, records: &[NodeRecord]) -> BTreeMap<String, Verdict> {
         let members = |group: &VirtualIPGroup| -> Vec<NodeRecord> {
             records
                 .iter()
@@ -393,312 +294,4 @@ impl World {
             .unwrap();
         }
     }
-
-    pub fn read(&mut self, node: &str) {
-        let agent = self.agents.get_mut(node).unwrap();
-        if let Some(object) = self
-            .kept
-            .objects
-            .get(node)
-            .filter(|_| agent.started && agent.connected)
-        {
-            agent.read = Some((object.generation, object.spec.clone()));
-        }
-    }
-
-    pub fn apply(&mut self, node: &str) {
-        let agent = self.agents.get_mut(node).unwrap();
-        let Some((generation, spec)) = agent.read.clone() else {
-            return;
-        };
-        agent.observed = Some(generation);
-        for entry in spec.groups {
-            agent.refused.remove(&entry.name);
-            if entry.deleted {
-                agent.running.remove(&entry.name);
-            } else if agent.stubborn
-                && agent
-                    .running
-                    .get(&entry.name)
-                    .is_none_or(|run| run.entry != entry)
-            {
-                agent.refused.insert(entry.name);
-            } else {
-                // Whatever changes: one that is Active stays so.
-                let active_since = agent.running.get(&entry.name).and_then(|run| run.active_since);
-                let running = Running {
-                    entry: entry.clone(),
-                    active_since,
-                    orphaned: false,
-                };
-                agent.running.insert(entry.name, running);
-            }
-        }
-    }
-
-    /// The agent's whole truth reaches the API server, and with it its Lease.
-    pub fn report(&mut self, node: &str) {
-        let agent = self.agents.get_mut(node).unwrap();
-        if !agent.started || !agent.connected {
-            return;
-        }
-        self.leases.insert(node.to_owned(), AgentLife::Fresh(self.now));
-        let Some(object) = self.kept.objects.get_mut(node) else {
-            return;
-        };
-        let names: BTreeSet<&String> = agent.running.keys().chain(&agent.refused).collect();
-        let groups = names.into_iter().map(|name| {
-            let run = agent.running.get(name);
-            let active = run.and_then(|run| run.active_since);
-            NodeGroupStatus {
-                name: name.clone(),
-                applied_generation: run.map(|run| run.entry.generation),
-                source: GroupSource::API,
-                in_file: false,
-                carries_api_endpoint: false,
-                state: if active.is_some() {
-                    MemberState::Active
-                } else {
-                    MemberState::Backup
-                },
-                reason: None,
-                faults: Vec::from_iter(agent.refused.contains(name).then(|| Fault {
-                    reason: "ConfigurationRefused".to_owned(),
-                    message: None,
-                })),
-                effective_priority: None,
-                since: active.map(MicroTime),
-                interface: None,
-                active_peer: None,
-                source_address: run.and_then(|run| source(node, &run.entry)),
-                conflicts: Vec::new(),
-                last_transition: None,
-            }
-        });
-        object.status = VirtualIPNodeStatus {
-            observed_generation: agent.observed,
-            groups: groups.collect(),
-            ..VirtualIPNodeStatus::default()
-        };
-        object.status_seen = self.now;
-    }
-
-    /// An agent that may takes over: the others that hear it give way.
-    pub fn elect(&mut self, node: &str, group: &str) {
-        let now = self.now;
-        let Some(run) = self.agents.get_mut(node).unwrap().running.get_mut(group) else {
-            return;
-        };
-        if !run.entry.may_become_active || run.active_since.is_some() {
-            return;
-        }
-        run.active_since = Some(now);
-        let (entry, orphaned) = (run.entry.clone(), run.orphaned);
-        for (other, agent) in &mut self.agents {
-            if let Some(run) = agent.running.get_mut(group)
-                && other != node
-                && !deaf((node, &entry), (other, &run.entry))
-            {
-                run.active_since = None;
-            }
-        }
-        // Nobody can lock an agent with words that he does not know.
-        self.is_rewritten |= orphaned;
-    }
-
-    /// Two that are Active and hear each other are so for a moment only.
-    fn contend(&mut self) {
-        for group in GROUPS {
-            for node in NODES {
-                let agent = self.agents.get_mut(node).unwrap();
-                let Some(run) = agent
-                    .running
-                    .get_mut(group)
-                    .filter(|run| run.active_since.is_some())
-                else {
-                    continue;
-                };
-                let (since, entry) = (run.active_since, run.entry.clone());
-                let beaten = self.agents.iter().any(|(other, agent)| {
-                    let theirs = agent.running.get(group).filter(|run| run.active_since > since);
-                    theirs.is_some_and(|run| !deaf((node, &entry), (other, &run.entry)))
-                });
-                if beaten {
-                    self.agents
-                        .get_mut(node)
-                        .unwrap()
-                        .running
-                        .get_mut(group)
-                        .unwrap()
-                        .active_since = None;
-                }
-            }
-        }
-    }
-
-    pub fn crash(&mut self, node: &str) {
-        for run in self.agents.get_mut(node).unwrap().running.values_mut() {
-            run.active_since = None;
-        }
-    }
-
-    pub fn expire(&mut self, node: &str) {
-        let agent = &self.agents[node];
-        if !agent.connected
-            && let Some(AgentLife::Fresh(heard)) = self.leases.get(node)
-        {
-            let heard = *heard;
-            self.leases.insert(node.to_owned(), AgentLife::Expired(heard));
-            // What it runs was told by an object that is gone, and now nobody will ask.
-            self.is_rewritten |= agent.running.values().any(|run| run.orphaned);
-        }
-    }
-
-    /// Who is out of sight for good: their Nodes are gone and their agents silent, and nobody answers for them.
-    pub fn give_up(&mut self) {
-        let records = self.records();
-        for (name, group) in &self.kept.groups {
-            // Told by an object that is gone, on a node that nothing points at: nobody knows to ask it.
-            let forgotten = self.agents.iter().any(|(node, agent)| {
-                let record = records.iter().find(|record| record.name == *node);
-                let is_known = record.is_some_and(|record| is_member(group, record));
-                !is_known && agent.running.get(name).is_some_and(|run| run.orphaned)
-            });
-            self.is_rewritten |= forgotten;
-        }
-        let present: BTreeSet<String> = self.records().into_iter().map(|record| record.name).collect();
-        for (name, agent) in &mut self.agents {
-            agent.given_up |= !present.contains(name);
-        }
-    }
-
-    /// What must never be: two that could be Active, or are, and one does not hear the other.
-    pub fn assert_nobody_is_deaf(&self) {
-        if self.is_rewritten {
-            return;
-        }
-        for group in GROUPS {
-            let could = |run: &&Running| run.entry.may_become_active || run.active_since.is_some();
-            let able: Vec<(&String, &Running)> = self
-                .agents
-                .iter()
-                .filter(|(_, agent)| !agent.given_up)
-                .filter_map(|(name, agent)| Some((name, agent.running.get(group).filter(could)?)))
-                .collect();
-            for (place, (a, ours)) in able.iter().enumerate() {
-                for (b, theirs) in &able[..place] {
-                    assert!(
-                        !deaf((a, &ours.entry), (b, &theirs.entry)),
-                        "group {group}: {a} and {b} could both be Active:\n{self}"
-                    );
-                }
-            }
-        }
-    }
-
-    /// Everybody is reachable again and willing, and talks until there is nothing more to say.
-    pub fn settle(&mut self) {
-        for agent in self.agents.values_mut().filter(|agent| agent.started) {
-            (agent.connected, agent.stubborn) = (true, false);
-        }
-        let mut quiet_rounds = 0;
-        for _ in 0..16 {
-            self.assert_nobody_is_deaf();
-            self.contend();
-            for node in NODES {
-                self.report(node);
-            }
-            let before = self.writes;
-            self.operate(&NODES);
-            for node in NODES {
-                self.read(node);
-                self.apply(node);
-                self.report(node);
-            }
-            // What was said last in one round may be what the next one writes about.
-            quiet_rounds = if before == self.writes {
-                quiet_rounds + 1
-            } else {
-                0
-            };
-            if quiet_rounds == 2 {
-                let present: BTreeSet<String> =
-                    self.records().into_iter().map(|record| record.name).collect();
-                for (name, agent) in &mut self.agents {
-                    agent.given_up = !present.contains(name);
-                }
-                let mut running = self.agents.values().flat_map(|agent| agent.running.values());
-                self.is_rewritten &= running.any(|run| run.orphaned);
-                return;
-            }
-        }
-        panic!("there is no end of writing:\n{self}");
-    }
-
-    /// What settling has to lead to.
-    pub fn assert_settled(&self) {
-        let records = self.records();
-        let verdicts = self.verdicts(&records);
-        for (name, group) in &self.kept.groups {
-            if group.metadata.deletion_timestamp.is_some() || !verdicts[name].accepted {
-                continue;
-            }
-            if records
-                .iter()
-                .any(|record| record.node.is_none() && is_member(group, record))
-            {
-                // What is to change waits for it.
-                continue;
-            }
-            for record in records
-                .iter()
-                .filter(|record| record.node.is_some() && self.agents[&record.name].started)
-            {
-                let selected = record.node.as_ref().unwrap().labels.contains_key("use");
-                let run = self.agents[&record.name].running.get(name);
-                let run = run.filter(|run| !run.orphaned);
-                assert_eq!(run.is_some(), selected, "{name} on {}:\n{self}", record.name);
-                if let Some(run) = run {
-                    assert!(run.entry.may_become_active, "{name} on {}:\n{self}", record.name);
-                    assert_eq!(
-                        Some(run.entry.generation),
-                        group.metadata.generation,
-                        "{name} on {}:\n{self}",
-                        record.name
-                    );
-                }
-            }
-        }
-    }
-}
-
-fn source(node: &str, entry: &NodeGroup) -> Option<String> {
-    entry
-        .source_addresses
-        .first()
-        .cloned()
-        .or_else(|| Some(address(node)))
-}
-
-/// Whether one of the two drops what the other says, told from their configurations as from the wire.
-fn deaf(a: (&str, &NodeGroup), b: (&str, &NodeGroup)) -> bool {
-    let words = |entry: &NodeGroup| {
-        let says = &entry.advertisement;
-        let interval = (says.version == 2).then_some(says.interval);
-        let link = entry.interface.clone().unwrap_or_else(|| "eth0".to_owned());
-        (
-            entry.virtual_router_id,
-            says.version,
-            says.mode,
-            interval,
-            link,
-            entry.authentication.clone(),
-        )
-    };
-    let listed = |of: &NodeGroup, node: &str, entry: &NodeGroup| {
-        let source = source(node, entry).unwrap();
-        of.peers.iter().any(|peer| peer.addresses.contains(&source))
-    };
-    let unicast = a.1.advertisement.mode == Mode::Unicast;
-    words(a.1) != words(b.1) || unicast && !(listed(a.1, b.0, b.1) && listed(b.1, a.0, a.1))
 }
