@@ -20,11 +20,19 @@ pub struct Running {
     pub orphaned: bool,
 }
 
+/// Whether an agent runs and reaches the API server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Life {
+    #[default]
+    NotStarted,
+    CutOff,
+    Connected,
+}
+
 /// One agent: what it runs is all that counts on the wire.
 #[derive(Clone, Debug, Default)]
 pub struct Agent {
-    pub started: bool,
-    pub connected: bool,
+    pub life: Life,
     /// Refuses every configuration that it does not run already.
     pub stubborn: bool,
     pub read: Option<(i64, VirtualIPNodeSpec)>,
@@ -40,6 +48,17 @@ pub fn address(node: &str) -> String {
     format!("10.0.0.1{}", &node[1..])
 }
 
+impl Agent {
+    /// Runs and reaches the API server, or no longer; one that does not run is not cut off either.
+    pub fn connect(&mut self, connected: bool) {
+        self.life = match self.life {
+            Life::NotStarted => Life::NotStarted,
+            _ if connected => Life::Connected,
+            _ => Life::CutOff,
+        };
+    }
+}
+
 impl World {
     pub fn read(&mut self, node: &str) {
         let agent = self.agents.get_mut(node).unwrap();
@@ -47,7 +66,7 @@ impl World {
             .kept
             .objects
             .get(node)
-            .filter(|_| agent.started && agent.connected)
+            .filter(|_| agent.life == Life::Connected)
         {
             agent.read = Some((object.generation, object.spec.clone()));
         }
@@ -86,7 +105,7 @@ impl World {
     /// The agent's whole truth reaches the API server, and with it its Lease.
     pub fn report(&mut self, node: &str) {
         let agent = self.agents.get_mut(node).unwrap();
-        if !agent.started || !agent.connected {
+        if agent.life != Life::Connected {
             return;
         }
         self.leases.insert(node.to_owned(), AgentLife::Fresh(self.now));
@@ -191,7 +210,7 @@ impl World {
 
     pub fn expire(&mut self, node: &str) {
         let agent = &self.agents[node];
-        if !agent.connected
+        if agent.life != Life::Connected
             && let Some(AgentLife::Fresh(heard)) = self.leases.get(node)
         {
             let heard = *heard;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::agents::{Running, deaf};
+use super::agents::{Life, Running, deaf};
 use super::world::{GROUPS, NODES, World};
 use crate::cluster::is_member;
 use crate::v1alpha1::NodeGroup;
@@ -53,8 +53,9 @@ impl World {
 
     /// Everybody is reachable again and willing, and talks until there is nothing more to say.
     pub fn settle(&mut self) {
-        for agent in self.agents.values_mut().filter(|agent| agent.started) {
-            (agent.connected, agent.stubborn) = (true, false);
+        for agent in self.agents.values_mut() {
+            agent.connect(true);
+            agent.stubborn = false;
         }
         let mut quiet_rounds = 0;
         for _ in 0..16 {
@@ -107,7 +108,7 @@ impl World {
             }
             for record in records
                 .iter()
-                .filter(|record| record.node.is_some() && self.agents[&record.name].started)
+                .filter(|record| record.node.is_some() && self.agents[&record.name].life == Life::Connected)
             {
                 let selected = record.node.as_ref().unwrap().labels.contains_key("use");
                 let run = self.agents[&record.name].running.get(name);
@@ -163,13 +164,12 @@ impl fmt::Display for World {
             let kube = self.nodes.get(name);
             writeln!(
                 f,
-                "{name}: Node {:?}, lease {:?}, object {:?} observed {:?}, started {} connected {} given up {}",
+                "{name}: Node {:?}, lease {:?}, object {:?} observed {:?}, {:?}, given up {}",
                 kube.map(|kube| kube.labels.contains_key("use")),
                 self.leases.get(name),
                 object.map(|o| o.generation),
                 object.and_then(|o| o.status.observed_generation),
-                agent.started,
-                agent.connected,
+                agent.life,
                 agent.given_up,
             )?;
             for stored in object.iter().flat_map(|object| &object.spec.groups) {

@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
+use super::agents::Life;
 use super::world::{GROUPS, NODES, World};
 use crate::duration::GatewayDuration;
 use crate::v1alpha1::{Mode, NodeOverride, VirtualIPGroup};
@@ -152,10 +153,12 @@ fn play(world: &mut World, step: &Step) {
         Step::Elect(node, group) => world.elect(NODES[node], GROUPS[group]),
         Step::Start(node) => {
             let agent = world.agents.get_mut(NODES[node]).unwrap();
-            (agent.started, agent.connected) = (true, agent.connected || !agent.started);
+            if agent.life == Life::NotStarted {
+                agent.life = Life::Connected;
+            }
         }
-        Step::Cut(node) => world.agents.get_mut(NODES[node]).unwrap().connected = false,
-        Step::Heal(node) => world.agents.get_mut(NODES[node]).unwrap().connected = true,
+        Step::Cut(node) => world.agents.get_mut(NODES[node]).unwrap().connect(false),
+        Step::Heal(node) => world.agents.get_mut(NODES[node]).unwrap().connect(true),
         Step::Expire(node) => world.expire(NODES[node]),
         Step::Crash(node) => world.crash(NODES[node]),
         Step::Stubborn(node, on) => world.agents.get_mut(NODES[node]).unwrap().stubborn = on,
@@ -191,7 +194,7 @@ fn started() -> World {
     let mut world = World::new();
     for node in &NODES[..3] {
         let agent = world.agents.get_mut(*node).unwrap();
-        (agent.started, agent.connected) = (true, true);
+        agent.life = Life::Connected;
         world.report(node);
     }
     world.apply_group("a", &|_| {});
@@ -231,7 +234,7 @@ proptest! {
                 0 => world.elect(node, GROUPS[0]),
                 1 => world.crash(node),
                 2 => world.report(node),
-                3 => world.agents.get_mut(node).unwrap().connected = false,
+                3 => world.agents.get_mut(node).unwrap().connect(false),
                 4 => world.expire(node),
                 _ => drop(world.nodes.get_mut(node).map(|kube| kube.labels.insert("other".into(), "yes".into()))),
             }

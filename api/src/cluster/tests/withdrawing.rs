@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fixtures::{Cluster, at, group};
 use crate::cluster::{AgentLife, Withdrawal, withdrawal};
-use crate::v1alpha1::{ALLOW_DELETE, MemberState};
+use crate::v1alpha1::{ALLOW_DELETE, MemberState, VirtualIPNodeStatus};
 
 const ALL: [&str; 3] = ["a", "b", "c"];
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -95,7 +95,7 @@ fn nobody_is_given_up_before_its_tombstone_is_written() {
         cluster.lost(name);
     }
     cluster.node("c").agent = AgentLife::Never;
-    cluster.node("c").object.as_mut().unwrap().status = Default::default();
+    cluster.node("c").object.as_mut().unwrap().status = VirtualIPNodeStatus::default();
     assert_eq!(after(100_000, &cluster), waiting(&ALL, None));
     cluster.write(&ALL);
     assert_eq!(after(100_000, &cluster), done(&["a", "b"]));
@@ -105,7 +105,7 @@ fn nobody_is_given_up_before_its_tombstone_is_written() {
 fn a_node_where_no_agent_ever_ran_is_not_waited_for() {
     let mut cluster = deleted();
     cluster.node("c").agent = AgentLife::Never;
-    cluster.node("c").object.as_mut().unwrap().status = Default::default();
+    cluster.node("c").object.as_mut().unwrap().status = VirtualIPNodeStatus::default();
     cluster.settle_without(&["c"]);
     assert_eq!(after(0, &cluster), done(&[]));
 }

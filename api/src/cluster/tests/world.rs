@@ -81,7 +81,7 @@ impl World {
     }
 
     pub fn apply_group(&mut self, name: &str, change: &dyn Fn(&mut VirtualIPGroup)) {
-        let index = if name == "a" { 0 } else { 1 };
+        let index = i32::from(name != "a");
         if let Some(group) = self.kept.groups.get_mut(name) {
             let old = group.clone();
             change(group);
