@@ -203,7 +203,7 @@ fn started() -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_that_could_serve_is_deaf_to_another_and_all_comes_to_rest(
