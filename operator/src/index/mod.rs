@@ -218,7 +218,9 @@ impl Index {
         if !told && !said {
             return;
         }
-        let changed = old.map_or_else(
+        let speaks_first = old.is_none_or(|old| old.status.observed_generation.is_none())
+            && status.observed_generation.is_some();
+        let mut changed = old.map_or_else(
             || names(&object.spec.groups, &status),
             |old| changed_groups(old, &object.spec.groups, generation, &status),
         );
@@ -234,6 +236,11 @@ impl Index {
         });
         if told {
             self.dirty.nodes.insert(name.clone());
+        }
+        if speaks_first {
+            // Its groups have waited for this word, and neither side has named them yet.
+            let groups = self.memberships.get(&name).into_iter().flatten();
+            changed.extend(groups.map(|group| (group.clone(), Depth::Told)));
         }
         self.changed_entries(&name, &changed);
         self.schedule_life(&name);

@@ -175,6 +175,30 @@ fn an_acknowledgement_touches_the_groups_of_its_node_only() {
 }
 
 #[test]
+fn the_first_word_of_an_agent_touches_the_groups_that_have_waited_for_it() {
+    let mut it = Fixture::new();
+    it.index.apply_node("w-3", facts("web", "10.0.0.13"), at(2));
+    let lease = Some(renewal(1));
+    it.index.apply_lease("w-3", lease, Seen::Told, at(2));
+    let mut object = stored("w-3", &VirtualIPNodeSpec::default(), 1, "Backup");
+    let said = object.status.take();
+    it.index.apply_stored(object.clone(), Seen::Told, at(2));
+    it.dirty();
+    assert_eq!(
+        it.index.plan("w-3").unwrap().spec.groups,
+        [],
+        "nothing is put over what it may run"
+    );
+
+    object.status = said;
+    object.metadata.resource_version = Some("99".to_owned());
+    it.index.apply_stored(object, Seen::Told, at(3));
+    let (_, nodes) = it.dirty();
+    assert!(nodes.contains(&"w-3".to_owned()), "{nodes:?}");
+    assert_eq!(it.index.plan("w-3").unwrap().spec.groups.len(), 1);
+}
+
+#[test]
 fn a_label_touches_the_group_that_is_joined_and_the_one_that_is_left() {
     let mut it = Fixture::new();
     it.index.apply_node("w-2", facts("db", "10.0.0.12"), at(9));
