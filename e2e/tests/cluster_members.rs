@@ -3,24 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
 use std::{
-    net::IpAddr,
     thread,
     time::{Duration, Instant},
 };
 
 use holdfast_api::v1alpha1::{MemberState, VirtualIPGroup};
 use holdfast_e2e::{
-    Result,
-    cluster::{Cluster, LABEL, SETTLED, conditions, group_preferring},
+    cluster::{Cluster, LABEL, SETTLED, VIP, conditions, serve, web},
     pair::{PATIENCE, settle_on, stays_on},
 };
 use holdfast_lab::{
-    Meter,
     harness::{Case, Outcome, main as run},
     kubernetes::{ControlPlaneOptions, OperatorOptions},
     wait_until,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// How long an agent's word is good for.
 const LEASE: Duration = Duration::from_secs(40);
@@ -43,42 +40,11 @@ fn main() -> std::process::ExitCode {
     ])
 }
 
-fn vip() -> IpAddr {
-    "10.77.0.100".parse().unwrap()
-}
-
-fn web() -> Value {
-    group_preferring("web", &["10.77.0.100/24"], "a")
-}
-
-fn serve(cluster: &Cluster) -> Result<Meter> {
-    let meter = cluster.meter(&[vip()])?;
-    cluster.apply(&web())?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    Ok(meter)
-}
-
 /// What the status says of a member: its state and why.
 fn member<'a>(group: &'a VirtualIPGroup, node: &str) -> Option<(MemberState, &'a str)> {
     let members = &group.status.as_ref()?.members;
     let member = members.iter().find(|member| member.node == node)?;
     Some((member.state, member.reason.as_deref().unwrap_or_default()))
-}
-
-fn active(group: &VirtualIPGroup) -> Option<&str> {
-    group.status.as_ref()?.active_node.as_deref()
-}
-
-fn never_split(versions: &[VirtualIPGroup]) {
-    assert!(versions.len() > 1, "the statuses were not seen: {versions:?}");
-    for version in versions {
-        assert!(
-            !conditions::is_true(version, "SplitBrain"),
-            "{}",
-            conditions::describe(version)
-        );
-    }
 }
 
 fn lost() -> Outcome {
@@ -100,11 +66,11 @@ fn lost() -> Outcome {
     cluster
         .console
         .wait_for_group("web", "another node is active", SETTLED, |group| {
-            active(group).is_some_and(|node| node != "a")
+            conditions::active_node(group).is_some_and(|node| node != "a")
         })?;
     cluster.start_agent("a")?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
+    settle_on(&meter, &[VIP], "a")?;
 
     // A node is lost with all that it could have said.
     let fault = Instant::now();
@@ -112,7 +78,7 @@ fn lost() -> Outcome {
     let moved = cluster
         .console
         .wait_for_group("web", "the status follows", SETTLED, |group| {
-            active(group).is_some_and(|node| node != "a")
+            conditions::active_node(group).is_some_and(|node| node != "a")
         })?;
     println!(
         "the status named another node {:?} after the loss",
@@ -141,13 +107,13 @@ fn lost() -> Outcome {
         "one of the live members serves: {}",
         conditions::describe(&expired)
     );
-    never_split(&statuses.since(start));
+    conditions::never_split(&statuses.since(start));
 
     // A group is deleted although one of its members cannot say that it has let go; an Event names it.
     cluster
         .plane
         .kubectl(&["delete", "vipg", "web", "--timeout=30s"])?;
-    meter.wait_for_holders(vip(), &[], PATIENCE)?;
+    meter.wait_for_holders(VIP, &[], PATIENCE)?;
     wait_until("an Event names the node", SETTLED, || {
         let events = cluster
             .plane
@@ -166,7 +132,7 @@ fn lost() -> Outcome {
                 .as_ref()
                 .is_some_and(|status| status.groups.is_empty())
         })?;
-    assert!(!cluster.node("a")?.holds(vip())?);
+    assert!(!cluster.node("a")?.holds(VIP)?);
     Ok(())
 }
 
@@ -176,7 +142,7 @@ fn split() -> Outcome {
     for node in ["a", "b"] {
         cluster.node(node)?.isolate()?;
     }
-    meter.wait_for_holders(vip(), &["a", "b"], PATIENCE)?;
+    meter.wait_for_holders(VIP, &["a", "b"], PATIENCE)?;
     let start = Instant::now();
     let reported = cluster
         .console
@@ -202,7 +168,7 @@ fn split() -> Outcome {
         cluster.node(node)?.join()?;
     }
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    settle_on(&meter, &[vip()], "a")
+    settle_on(&meter, &[VIP], "a")
 }
 
 fn added_while_cut_off() -> Outcome {
@@ -226,7 +192,7 @@ fn added_while_cut_off() -> Outcome {
             !node.spec.groups.is_empty()
         })?;
     assert!(!told.spec.groups[0].may_become_active, "a does not know of c");
-    stays_on(&meter, vip(), "a", Duration::from_secs(5))?;
+    stays_on(&meter, VIP, "a", Duration::from_secs(5))?;
     let waiting =
         cluster
             .console
@@ -238,15 +204,15 @@ fn added_while_cut_off() -> Outcome {
     assert!(message.contains('a') && message.contains('c'), "{message}");
     println!("{message}");
     assert!(!cluster.console.node("c")?.spec.groups[0].may_become_active);
-    let report = meter.report_since(vip(), start);
+    let report = meter.report_since(VIP, start);
     assert_eq!(report.held_twice, Duration::ZERO, "{report:#?}");
 
     cluster.reconnect()?;
     let free = Instant::now();
     cluster.console.wait_until_ready("web", "c", 3 * SETTLED)?;
     println!("c took over {:?} after a was reached again", free.elapsed());
-    settle_on(&meter, &[vip()], "c")?;
-    let report = meter.report_since(vip(), start);
+    settle_on(&meter, &[VIP], "c")?;
+    let report = meter.report_since(VIP, start);
     // A planned handover hands the address over without a hole: both have it for a moment.
     assert!(report.held_twice < Duration::from_secs(1), "{report:#?}");
     assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
@@ -270,7 +236,7 @@ fn mode_changed() -> Outcome {
             })?;
         thread::sleep(Duration::from_secs(1));
     }
-    let report = meter.report_since(vip(), start);
+    let report = meter.report_since(VIP, start);
     assert_eq!(report.held_twice, Duration::ZERO, "{report:#?}");
     assert_eq!(report.answered_by.len(), 1, "{report:#?}");
     Ok(())

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
 use std::{
-    net::IpAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -11,11 +10,10 @@ use std::{
 use holdfast_api::v1alpha1::{VirtualIPGroup, VirtualIPNode};
 use holdfast_e2e::{
     Result,
-    cluster::{Cluster, SETTLED, group_preferring},
+    cluster::{Cluster, SETTLED, VIP, serve, web},
     pair::{PATIENCE, settle_on, unnoticed},
 };
 use holdfast_lab::{
-    Meter,
     harness::{Case, Outcome, main as run},
     kubernetes::{ControlPlaneOptions, NAMESPACE, OperatorOptions},
     wait_until,
@@ -32,22 +30,6 @@ fn main() -> std::process::ExitCode {
         Case::new("of_two_operators_one_leads_and_a_thawed_one_writes_nothing", two).timeout(long),
         Case::new("nothing_is_written_while_nothing_changes_but_leases", quiet).timeout(long),
     ])
-}
-
-fn vip() -> IpAddr {
-    "10.77.0.100".parse().unwrap()
-}
-
-fn web() -> Value {
-    group_preferring("web", &["10.77.0.100/24"], "a")
-}
-
-fn serve(cluster: &Cluster) -> Result<Meter> {
-    let meter = cluster.meter(&[vip()])?;
-    cluster.apply(&web())?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    Ok(meter)
 }
 
 fn with_interval(interval: &str) -> Value {
@@ -70,13 +52,13 @@ fn killed() -> Outcome {
         "the edit was applied {:?} after the operator's return",
         back.elapsed()
     );
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
 
     // A failover that no operator saw is in the status when one is back.
     cluster.operators.clear();
     let stopped = cluster.agents.get_mut("a").unwrap().process.stop(PATIENCE)?;
     assert!(stopped.success(), "{stopped}");
-    settle_on(&meter, &[vip()], "b")?;
+    settle_on(&meter, &[VIP], "b")?;
     cluster.start_operator(&OperatorOptions::default())?;
     cluster
         .console
@@ -124,7 +106,7 @@ fn two() -> Outcome {
     assert_eq!(generations(&cluster)?, before);
     assert_eq!(leader(&cluster).as_deref(), Some("second"));
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
 
     // A leader that is asked to end leaves at once, and the next one need not wait.
     cluster.start_operator(&OperatorOptions {

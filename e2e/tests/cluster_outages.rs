@@ -10,8 +10,7 @@ use std::{
 
 use holdfast_api::v1alpha1::VirtualIPGroup;
 use holdfast_e2e::{
-    Result,
-    cluster::{Cluster, Console, SETTLED, conditions, group_preferring},
+    cluster::{Cluster, Console, LABEL, SETTLED, VIP, conditions, group_preferring, serving, web},
     formula::{MARGIN_BESIDE, Timing},
     look,
     pair::{PATIENCE, plug_again, settle_on, stays_on, unnoticed},
@@ -22,7 +21,7 @@ use holdfast_lab::{
     kubernetes::assets::KUBECTL,
     wait_until,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn main() -> std::process::ExitCode {
     let long = Duration::from_mins(3);
@@ -61,27 +60,9 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn vip() -> IpAddr {
-    ip("10.77.0.100")
-}
-
-fn web() -> Value {
-    group_preferring("web", &["10.77.0.100/24"], "a")
-}
-
-/// Two nodes with web served by a, and its Ready condition true.
-fn serving() -> Result<(Cluster, Meter)> {
-    let cluster = Cluster::start(&["a", "b"])?;
-    let meter = cluster.meter(&[vip()])?;
-    cluster.apply(&web())?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    Ok((cluster, meter))
-}
-
 /// Fails if a takeover took longer than the protocol promises.
 fn as_fast_as_ever(meter: &Meter, start: Instant) {
-    let report = meter.report_since(vip(), start);
+    let report = meter.report_since(VIP, start);
     let promised = Timing::v3(100).outage(100, MARGIN_BESIDE, report.control_silence);
     println!("nobody answered for {:?}", report.longest_silence);
     assert!(
@@ -99,14 +80,14 @@ fn failover() -> Outcome {
     cluster.plane.kill_api_server()?;
     let start = Instant::now();
     cluster.agents.get_mut("a").unwrap().process.kill()?;
-    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    meter.wait_for_answer(VIP, "b", PATIENCE)?;
     as_fast_as_ever(&meter, start);
     cluster.plane.start_api_server()?;
     let back = Instant::now();
     let after = cluster
         .console
         .wait_for_group("web", "the status follows", SETTLED, |group| {
-            active(group) == Some("b")
+            conditions::active_node(group) == Some("b")
         })?;
     println!(
         "the status was right {:?} after the API server's return",
@@ -116,39 +97,24 @@ fn failover() -> Outcome {
     assert_eq!(transition.to.as_deref(), Some("b"), "{transition:?}");
     cluster.start_agent("a")?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
+    settle_on(&meter, &[VIP], "a")?;
 
     // While etcd hangs, a cable is pulled.
     cluster.plane.freeze_etcd()?;
     let start = Instant::now();
     cluster.node("a")?.unplug()?;
-    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    meter.wait_for_answer(VIP, "b", PATIENCE)?;
     as_fast_as_ever(&meter, start);
     thread::sleep(Duration::from_secs(5));
     plug_again(cluster.node("a")?)?;
-    settle_on(&meter, &[vip()], "a")?;
+    settle_on(&meter, &[VIP], "a")?;
     cluster.plane.thaw_etcd()?;
     let back = Instant::now();
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
     println!("the status was right {:?} after etcd's thaw", back.elapsed());
 
-    never_split(&statuses.since(recorded));
+    conditions::never_split(&statuses.since(recorded));
     Ok(())
-}
-
-fn active(group: &VirtualIPGroup) -> Option<&str> {
-    group.status.as_ref()?.active_node.as_deref()
-}
-
-fn never_split(versions: &[VirtualIPGroup]) {
-    assert!(versions.len() > 1, "the statuses were not seen: {versions:?}");
-    for version in versions {
-        assert!(
-            !conditions::is_true(version, "SplitBrain"),
-            "{}",
-            conditions::describe(version)
-        );
-    }
 }
 
 fn cached() -> Outcome {
@@ -164,25 +130,25 @@ fn cached() -> Outcome {
     cluster.agents.get_mut("b").unwrap().process.kill()?;
     cluster.start_agent_with("b", &kubeconfigs[1].1, None, &AgentOptions::default())?;
     look::wait_for_state(cluster.agent("b")?, "web", "Backup", PATIENCE)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
 
     // All nodes start at once, as after a power cut, and there is no API server.
     for agent in cluster.agents.values_mut() {
         agent.process.kill()?;
     }
-    meter.wait_for_holders(vip(), &[], PATIENCE)?;
+    meter.wait_for_holders(VIP, &[], PATIENCE)?;
     let start = Instant::now();
     for (node, kubeconfig) in &kubeconfigs {
         cluster.start_agent_with(node, kubeconfig, None, &AgentOptions::default())?;
     }
-    meter.wait_for_answer(vip(), "a", PATIENCE)?;
+    meter.wait_for_answer(VIP, "a", PATIENCE)?;
     println!("served from the cache after {:?}", start.elapsed());
-    settle_on(&meter, &[vip()], "a")?;
+    settle_on(&meter, &[VIP], "a")?;
 
     let start = Instant::now();
     cluster.plane.start_api_server()?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     Ok(())
 }
 
@@ -191,10 +157,10 @@ fn definitions_and_nodes() -> Outcome {
     let start = Instant::now();
     cluster.plane.kubectl(&["delete", "node", "a", "b"])?;
     thread::sleep(Duration::from_secs(2));
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     let without_nodes = cluster.console.group("web")?;
     assert_eq!(
-        active(&without_nodes),
+        conditions::active_node(&without_nodes),
         Some("a"),
         "{}",
         conditions::describe(&without_nodes)
@@ -208,8 +174,8 @@ fn definitions_and_nodes() -> Outcome {
         "virtualipnodes.vip.holdfast.dev",
         "--wait=false",
     ])?;
-    stays_on(&meter, vip(), "a", Duration::from_secs(5))?;
-    unnoticed(&meter, vip(), start);
+    stays_on(&meter, VIP, "a", Duration::from_secs(5))?;
+    unnoticed(&meter, VIP, start);
     // A group that hangs in its deletion is freed by hand, as people do.
     let patch = r#"{"metadata": {"finalizers": null}}"#;
     cluster
@@ -219,12 +185,12 @@ fn definitions_and_nodes() -> Outcome {
     wait_until("the definitions are gone", SETTLED, || {
         Ok(cluster.plane.get(&["crd"])?["items"] == json!([]))
     })?;
-    stays_on(&meter, vip(), "a", Duration::from_secs(3))?;
-    unnoticed(&meter, vip(), start);
+    stays_on(&meter, VIP, "a", Duration::from_secs(3))?;
+    unnoticed(&meter, VIP, start);
 
     // Everything is written anew, and taken up as it runs.
     cluster.plane.install_crds()?;
-    let labels = [holdfast_e2e::cluster::LABEL];
+    let labels = [LABEL];
     cluster
         .plane
         .add_nodes(&[(cluster.node("a")?, &labels), (cluster.node("b")?, &labels)])?;
@@ -232,7 +198,7 @@ fn definitions_and_nodes() -> Outcome {
     again["spec"]["virtualRouterID"] = json!(without_nodes.spec.virtual_router_id);
     cluster.apply(&again)?;
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     Ok(())
 }
 
@@ -245,8 +211,8 @@ fn older_snapshot() -> Outcome {
     cluster.apply(&more)?;
     cluster.console.wait_until_ready("more", "b", SETTLED)?;
     // Only now: to ask for an address that nobody has clogs the client's socket.
-    let meter = cluster.meter(&[vip(), ip("10.77.0.101")])?;
-    settle_on(&meter, &[vip()], "a")?;
+    let meter = cluster.meter(&[VIP, ip("10.77.0.101")])?;
+    settle_on(&meter, &[VIP], "a")?;
     settle_on(&meter, &[ip("10.77.0.101")], "b")?;
 
     let start = Instant::now();
@@ -254,7 +220,7 @@ fn older_snapshot() -> Outcome {
     assert!(cluster.console.group("more").is_err(), "the snapshot is older");
     stays_on(&meter, ip("10.77.0.101"), "b", Duration::from_secs(5))?;
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     unnoticed(&meter, ip("10.77.0.101"), start);
 
     // What runs and nobody knows of is taken up when it is applied again, and can be deleted then.
@@ -265,7 +231,7 @@ fn older_snapshot() -> Outcome {
         .plane
         .kubectl(&["delete", "vipg", "more", "--timeout=30s"])?;
     meter.wait_for_holders(ip("10.77.0.101"), &[], PATIENCE)?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     Ok(())
 }
 
@@ -288,7 +254,7 @@ fn expired_watch() -> Outcome {
     let back = Instant::now();
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
     println!("caught up {:?} after the way was free again", back.elapsed());
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     let told = cluster.console.node("b")?;
     let status = told.status.unwrap();
     assert_eq!(status.observed_generation, told.metadata.generation);
@@ -374,11 +340,11 @@ fn throttled() -> Outcome {
     })?;
     let start = Instant::now();
     cluster.agents.get_mut("a").unwrap().process.kill()?;
-    meter.wait_for_answer(vip(), "b", PATIENCE)?;
+    meter.wait_for_answer(VIP, "b", PATIENCE)?;
     as_fast_as_ever(&meter, start);
     thread::sleep(Duration::from_secs(3));
     assert_eq!(
-        active(&cluster.console.group("web")?),
+        conditions::active_node(&cluster.console.group("web")?),
         Some("a"),
         "nobody could say so yet"
     );
@@ -388,7 +354,7 @@ fn throttled() -> Outcome {
     cluster
         .console
         .wait_for_group("web", "the status follows", 2 * SETTLED, |group| {
-            active(group) == Some("b")
+            conditions::active_node(group) == Some("b")
         })?;
     println!(
         "the status was right {:?} after the throttle's end",
@@ -408,13 +374,13 @@ fn new_port() -> Outcome {
     cluster.start_operator(&holdfast_lab::kubernetes::OperatorOptions::default())?;
     cluster.agents.get_mut("b").unwrap().process.kill()?;
     cluster.start_agent("b")?;
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     let stopped = cluster.agents.get_mut("a").unwrap().process.stop(PATIENCE)?;
     assert!(stopped.success(), "{stopped}");
     cluster.start_agent("a")?;
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    let report = meter.report_since(vip(), start);
+    settle_on(&meter, &[VIP], "a")?;
+    let report = meter.report_since(VIP, start);
     assert_eq!(
         report.held_by_nobody,
         Duration::ZERO,

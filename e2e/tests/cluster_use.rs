@@ -1,4 +1,4 @@
-//! What a user of the cluster does: applies, looks, edits and deletes groups.
+//! What a user of the cluster does: applies groups, looks at them, and deletes them.
 
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
@@ -8,15 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_api::v1alpha1::{MemberState, VirtualIPGroup};
+use holdfast_api::v1alpha1::MemberState;
 use holdfast_e2e::{
     Result,
-    cluster::{Cluster, LABEL, SETTLED, conditions, group, group_preferring},
-    formula::NO_HOLE,
+    cluster::{Cluster, SETTLED, VIP, conditions, group, serving, web},
     pair::{PATIENCE, settle_on, unnoticed},
 };
 use holdfast_lab::{
-    Meter,
     harness::{Case, Outcome, main as run},
     kubernetes::{ControlPlaneOptions, OperatorOptions},
     wait_until,
@@ -27,9 +25,6 @@ fn main() -> std::process::ExitCode {
     let long = Duration::from_mins(3);
     run(&[
         Case::new("an_applied_group_is_served_and_says_so_to_a_person", applied).timeout(long),
-        Case::new("an_edit_moves_what_it_asks_for_and_nothing_else", edited).timeout(long),
-        Case::new("a_refused_edit_changes_nothing_and_says_why", refused).timeout(long),
-        Case::new("a_node_that_loses_its_label_hands_over_and_leaves", deselected).timeout(long),
         Case::new("a_deleted_group_leaves_nothing_behind", deleted).timeout(long),
         Case::new(
             "a_group_that_carries_the_api_endpoint_is_not_deleted_by_mistake",
@@ -40,35 +35,13 @@ fn main() -> std::process::ExitCode {
     ])
 }
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn vip() -> IpAddr {
-    ip("10.77.0.100")
-}
-
-fn web() -> Value {
-    group_preferring("web", &["10.77.0.100/24"], "a")
-}
-
-/// Two nodes with web served by a, and its Ready condition true.
-fn serving() -> Result<(Cluster, Meter)> {
-    let cluster = Cluster::start(&["a", "b"])?;
-    let meter = cluster.meter(&[vip()])?;
-    cluster.apply(&web())?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    Ok((cluster, meter))
-}
-
 fn applied() -> Outcome {
     let cluster = Cluster::start(&["a", "b"])?;
-    let meter = cluster.meter(&[vip()])?;
+    let meter = cluster.meter(&[VIP])?;
     let start = Instant::now();
     cluster.apply(&web())?;
     let applied = start.elapsed();
-    meter.wait_for_answer(vip(), "a", SETTLED)?;
+    meter.wait_for_answer(VIP, "a", SETTLED)?;
     let answered = start.elapsed();
     let ready = cluster.console.wait_until_ready("web", "a", SETTLED)?;
     println!(
@@ -103,7 +76,7 @@ fn applied() -> Outcome {
     assert!(writers.contains("holdfast-allocator"), "{writers}");
 
     as_a_person_reads_it(&cluster, id)?;
-    settle_on(&meter, &[vip()], "a")
+    settle_on(&meter, &[VIP], "a")
 }
 
 fn as_a_person_reads_it(cluster: &Cluster, id: i32) -> Outcome {
@@ -157,172 +130,6 @@ fn as_a_person_reads_it(cluster: &Cluster, id: i32) -> Outcome {
     Ok(())
 }
 
-fn edited() -> Outcome {
-    let (cluster, meter) = serving()?;
-    let since = |group: &VirtualIPGroup| group.status.as_ref().unwrap().members[0].since.clone();
-    let before = since(&cluster.console.group("web")?);
-
-    // What may be changed under a client's hands.
-    let mut spec = web();
-    let edits: [(&str, Value); 5] = [
-        ("/spec/advertisement/interval", json!("200ms")),
-        ("/spec/preemption", json!({"type": "Delayed", "delay": "1s"})),
-        ("/spec/nodeOverrides/0/priority", json!(150)),
-        (
-            "/spec/addresses",
-            json!([{"address": "10.77.0.100/24"}, {"address": "10.77.0.101/24"}]),
-        ),
-        ("/spec/addresses", json!([{"address": "10.77.0.100/24"}])),
-    ];
-    for (field, value) in edits {
-        let start = Instant::now();
-        set(&mut spec, field, value);
-        cluster.apply(&spec)?;
-        let ready = cluster.console.wait_until_ready("web", "a", SETTLED)?;
-        println!(
-            "{field}: applied on all nodes and Ready after {:?}",
-            start.elapsed()
-        );
-        assert_eq!(since(&ready), before, "{field}: {}", conditions::describe(&ready));
-        unnoticed(&meter, vip(), start);
-        if field == "/spec/addresses" {
-            let second = spec["spec"]["addresses"][1].is_object();
-            assert_eq!(cluster.node("a")?.holds(ip("10.77.0.101"))?, second);
-        }
-    }
-    // A label of a node, and an annotation, are nobody's business here.
-    let start = Instant::now();
-    cluster
-        .plane
-        .kubectl(&["label", "node", "a", "b", "vip.example.com/other=x"])?;
-    cluster.plane.kubectl(&["annotate", "vipg", "web", "note=x"])?;
-    std::thread::sleep(Duration::from_secs(1));
-    unnoticed(&meter, vip(), start);
-
-    // What asks to move, moves, and without a hole.
-    let start = Instant::now();
-    set(&mut spec, "/spec/preemption", json!({"type": "Immediate"}));
-    set(&mut spec, "/spec/nodeOverrides/0/nodes", json!(["b"]));
-    cluster.apply(&spec)?;
-    let moved = cluster.console.wait_until_ready("web", "b", SETTLED)?;
-    settle_on(&meter, &[vip()], "b")?;
-    let report = meter.report_since(vip(), start);
-    assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
-    assert!(
-        report.longest_silence <= NO_HOLE + Duration::from_millis(20) + report.control_silence,
-        "{report:#?}"
-    );
-    let transition = moved.status.unwrap().last_transition.unwrap();
-    assert_eq!(
-        (transition.from.as_deref(), transition.to.as_deref()),
-        (Some("a"), Some("b")),
-        "{transition:?}"
-    );
-
-    // Another virtual router: everybody is told at once, and one of them serves.
-    let start = Instant::now();
-    set(&mut spec, "/spec/virtualRouterID", json!(77));
-    cluster.apply(&spec)?;
-    cluster.console.wait_until_ready("web", "b", SETTLED)?;
-    settle_on(&meter, &[vip()], "b")?;
-    let report = meter.report_since(vip(), start);
-    assert_eq!(report.held_twice, Duration::ZERO, "{report:#?}");
-    assert_eq!(report.answered_by.len(), 1, "{report:#?}");
-    Ok(())
-}
-
-fn refused() -> Outcome {
-    let (cluster, meter) = serving()?;
-    let start = Instant::now();
-    // The API server refuses what one object decides, and names the field.
-    let mut wrong = web();
-    set(&mut wrong, "/spec/addresses/0/address", json!("10.77.0.300/24"));
-    let said = cluster.apply(&wrong).unwrap_err().to_string();
-    assert!(said.contains("spec.addresses"), "{said}");
-
-    // The operator refuses what only it can know. The older group is not disturbed; ages are told in seconds.
-    std::thread::sleep(Duration::from_millis(1100));
-    let taken = group("more", &["10.77.0.100/24"]);
-    cluster.apply(&taken)?;
-    let more = cluster
-        .console
-        .wait_for_group("more", "the newer group is refused", SETTLED, |group| {
-            conditions::is_false(group, "Accepted")
-        })?;
-    assert_eq!(conditions::reason(&more, "Accepted"), "AddressConflict");
-    let message = conditions::message(&more, "Accepted");
-    assert!(
-        message.contains("web") && message.contains("10.77.0.100"),
-        "{message}"
-    );
-    assert!(conditions::is_true(&more, "Stalled") && conditions::is_false(&more, "Ready"));
-
-    // An edit that is refused leaves what ran.
-    let mut edit = web();
-    set(
-        &mut edit,
-        "/spec/nodeSelector/matchLabels",
-        json!({"no-node": "has-this"}),
-    );
-    cluster.apply(&edit)?;
-    let stalled = cluster
-        .console
-        .wait_for_group("web", "the edit is refused", SETTLED, |group| {
-            conditions::is_current(group) && conditions::is_false(group, "Accepted")
-        })?;
-    assert_eq!(conditions::reason(&stalled, "Accepted"), "NoNodeMatches");
-    assert!(conditions::is_false(&stalled, "Ready"));
-    std::thread::sleep(Duration::from_secs(1));
-    // What it has it keeps: nobody else gets the address that its former generation runs with.
-    let more = cluster.console.group("more")?;
-    assert!(
-        conditions::is_false(&more, "Accepted"),
-        "{}",
-        conditions::describe(&more)
-    );
-    unnoticed(&meter, vip(), start);
-
-    cluster.apply(&web())?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    unnoticed(&meter, vip(), start);
-    Ok(())
-}
-
-fn deselected() -> Outcome {
-    let (cluster, meter) = serving()?;
-    let start = Instant::now();
-    let (key, value) = LABEL;
-    cluster
-        .plane
-        .kubectl(&["label", "node", "a", &format!("{key}-")])?;
-    let left = cluster
-        .console
-        .wait_for_group("web", "a has left", SETTLED, |group| {
-            let status = group.status.as_ref();
-            status
-                .is_some_and(|status| status.members.len() == 1 && status.active_node.as_deref() == Some("b"))
-        })?;
-    assert!(
-        conditions::is_true(&left, "Ready"),
-        "{}",
-        conditions::describe(&left)
-    );
-    settle_on(&meter, &[vip()], "b")?;
-    let report = meter.report_since(vip(), start);
-    assert_eq!(report.held_by_nobody, Duration::ZERO, "handed over: {report:#?}");
-    without(&cluster, "a", "web")?;
-
-    let start = Instant::now();
-    cluster
-        .plane
-        .kubectl(&["label", "node", "a", &format!("{key}={value}")])?;
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
-    let report = meter.report_since(vip(), start);
-    assert_eq!(report.held_by_nobody, Duration::ZERO, "taken back: {report:#?}");
-    Ok(())
-}
-
 fn deleted() -> Outcome {
     let (cluster, meter) = serving()?;
     let start = Instant::now();
@@ -330,48 +137,34 @@ fn deleted() -> Outcome {
         .plane
         .kubectl(&["delete", "vipg", "web", "--timeout=20s"])?;
     println!("deleted after {:?}", start.elapsed());
-    meter.wait_for_holders(vip(), &[], PATIENCE)?;
-    let report = meter.report_since(vip(), start);
+    meter.wait_for_holders(VIP, &[], PATIENCE)?;
+    let report = meter.report_since(VIP, start);
     assert!(
         report.answered_by.iter().all(|span| *span.node == *"a"),
         "nobody takes over on the way out: {report:#?}"
     );
     for node in ["a", "b"] {
-        without(&cluster, node, "web")?;
+        cluster.wait_until_forgotten(node, "web")?;
     }
     // The name is free again, and so is the address.
     cluster.apply(&web())?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")
-}
-
-/// Waits until the object of `node` does not know the group any more, on either side.
-fn without(cluster: &Cluster, node: &str, group: &str) -> Outcome {
-    let what = format!("{node} has forgotten {group}");
-    cluster.console.wait_for_node(node, &what, SETTLED, |object| {
-        let told = object.spec.groups.iter().any(|entry| entry.name == group);
-        let said = object
-            .status
-            .as_ref()
-            .is_some_and(|status| status.groups.iter().any(|entry| entry.name == group));
-        !told && !said
-    })?;
-    Ok(())
+    settle_on(&meter, &[VIP], "a")
 }
 
 fn protected() -> Outcome {
     let mut cluster = Cluster::without_programs(&["a", "b"], &ControlPlaneOptions::default())?;
     cluster.start_operator(&OperatorOptions {
-        arguments: vec!["--api-endpoint".to_owned(), vip().to_string()],
+        arguments: vec!["--api-endpoint".to_owned(), VIP.to_string()],
         ..OperatorOptions::default()
     })?;
     for node in ["a", "b"] {
         cluster.start_agent(node)?;
     }
-    let meter = cluster.meter(&[vip()])?;
+    let meter = cluster.meter(&[VIP])?;
     cluster.apply(&web())?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[vip()], "a")?;
+    settle_on(&meter, &[VIP], "a")?;
     let start = Instant::now();
     cluster
         .plane
@@ -384,11 +177,11 @@ fn protected() -> Outcome {
     let message = conditions::message(&kept, "Stalled");
     assert!(message.contains("vip.holdfast.dev/allow-delete"), "{message}");
     std::thread::sleep(Duration::from_secs(2));
-    unnoticed(&meter, vip(), start);
+    unnoticed(&meter, VIP, start);
     cluster
         .plane
         .kubectl(&["annotate", "vipg", "web", "vip.holdfast.dev/allow-delete=true"])?;
-    meter.wait_for_holders(vip(), &[], SETTLED)?;
+    meter.wait_for_holders(VIP, &[], SETTLED)?;
     wait_until("the group is gone", SETTLED, || {
         Ok(cluster.console.group("web").is_err())
     })?;
@@ -459,14 +252,4 @@ fn fifty() -> Outcome {
         Ok(all.is_ok_and(|(on_a, on_b)| on_a.is_empty() && on_b.is_empty()))
     })?;
     Ok(())
-}
-
-/// Sets the field at a JSON pointer, whose last part need not exist yet.
-fn set(object: &mut Value, pointer: &str, value: Value) {
-    let (parent, field) = pointer.rsplit_once('/').unwrap();
-    let parent = object.pointer_mut(parent).unwrap();
-    match parent {
-        Value::Array(list) => list[field.parse::<usize>().unwrap()] = value,
-        other => other[field] = value,
-    }
 }

@@ -29,6 +29,22 @@ pub fn message<'a>(group: &'a VirtualIPGroup, kind: &str) -> &'a str {
     find(group, kind).map_or("", |condition| condition.message.as_str())
 }
 
+/// The node that the status names as active.
+pub fn active_node(group: &VirtualIPGroup) -> Option<&str> {
+    group.status.as_ref()?.active_node.as_deref()
+}
+
+/// Fails if any version of any group said that two nodes had its addresses, or if no version was seen but the first.
+///
+/// # Panics
+/// With the status that said so.
+pub fn never_split(versions: &[VirtualIPGroup]) {
+    assert!(versions.len() > 1, "the statuses were not seen: {versions:?}");
+    for version in versions {
+        assert!(!is_true(version, "SplitBrain"), "{}", describe(version));
+    }
+}
+
 /// Whether the status is about the present generation.
 pub fn is_current(group: &VirtualIPGroup) -> bool {
     group

@@ -17,8 +17,12 @@ pub mod conditions;
 mod console;
 mod last_words;
 mod manifest;
+mod web;
 
-pub use self::console::{Console, Recording};
+pub use self::{
+    console::{Console, Recording},
+    web::{VIP, serve, serving, web},
+};
 use crate::{Result, pair::PATIENCE};
 
 /// The label of the nodes that share in the groups of [`group`].
@@ -56,10 +60,7 @@ impl Cluster {
     /// When a program was not built, or ends at once.
     pub fn start(names: &[&str]) -> Result<Self> {
         let mut cluster = Self::without_programs(names, &ControlPlaneOptions::default())?;
-        cluster.start_operator(&OperatorOptions {
-            arguments: vec!["--log-level".into(), "debug".into()],
-            ..OperatorOptions::default()
-        })?;
+        cluster.start_operator(&OperatorOptions::default())?;
         for name in names {
             cluster.start_agent(name)?;
         }
@@ -175,6 +176,20 @@ impl Cluster {
     /// With the API server's refusal.
     pub fn apply(&self, object: &Value) -> Result<()> {
         self.plane.apply(&object.to_string())?;
+        Ok(())
+    }
+
+    /// Waits until the object of a node does not know a group any more, neither what it is told nor what it says.
+    ///
+    /// # Errors
+    /// With the object as it was last.
+    pub fn wait_until_forgotten(&self, node: &str, group: &str) -> Result<()> {
+        let what = format!("{node} has forgotten {group}");
+        self.console.wait_for_node(node, &what, SETTLED, |object| {
+            let told = object.spec.groups.iter().any(|entry| entry.name == group);
+            let said = object.status.as_ref();
+            !told && !said.is_some_and(|status| status.groups.iter().any(|entry| entry.name == group))
+        })?;
         Ok(())
     }
 
