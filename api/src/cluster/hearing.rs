@@ -39,7 +39,8 @@ fn lists(entry: &NodeGroup, address: IpAddr) -> bool {
     listed.any(|written| written.parse() == Ok(address))
 }
 
-fn same_voice(a: &NodeGroup, b: &NodeGroup) -> bool {
+/// Whether what one of two members says has the form that the other one listens for.
+pub(super) fn same_voice(a: &NodeGroup, b: &NodeGroup) -> bool {
     a.virtual_router_id == b.virtual_router_id
         && a.authentication == b.authentication
         && same_form(&a.advertisement, &b.advertisement)

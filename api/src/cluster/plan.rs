@@ -15,7 +15,7 @@
 use core::net::IpAddr;
 
 use super::NodeRecord;
-use super::hearing::{hear_each_other, same_identity};
+use super::hearing::{hear_each_other, same_identity, same_voice};
 use super::members::{is_deselected, is_selected, written_share};
 use super::peers::{self, Source};
 use super::seat::{Seat, active};
@@ -119,7 +119,8 @@ impl<'a> Plan<'a> {
             }
             (Step::Lock, Some(entry)) => (self.kept(entry, place), is_active),
             (Step::Hold, Some(entry)) => {
-                let may = entry.may_become_active || is_active || self.is_admissible(place);
+                let kept = entry.may_become_active && !self.gives_way(place, entry);
+                let may = kept || is_active || self.is_admissible(place);
                 (self.kept(entry, place), may)
             }
             // It serves what it was told by a file or by an object that is gone, until the others are out of its way.
@@ -139,10 +140,28 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether a member without a Node is deaf to one that has one: it was given up, the others have gone on without it, and
+    /// now it is back.
+    fn gives_way(&self, place: usize, entry: &NodeGroup) -> bool {
+        let is_deaf = |other: usize| {
+            let theirs = self.seats[other]
+                .entry()
+                .filter(|_| self.seats[other].is_certain());
+            other != place
+                && self.seats[other].record.node.is_some()
+                && theirs.is_some_and(|theirs| !same_voice(entry, theirs))
+        };
+        let seat = &self.seats[place];
+        seat.record.node.is_none() && seat.is_certain() && self.awake().any(is_deaf)
+    }
+
+    /// The places of those that are not quiet.
+    fn awake(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.seats.len()).filter(|place| !self.seats[*place].is_quiet())
+    }
+
     fn next_step(&self) -> Step {
-        let awake: Vec<usize> = (0..self.seats.len())
-            .filter(|place| !self.seats[*place].is_quiet())
-            .collect();
+        let awake: Vec<usize> = self.awake().collect();
         if awake.iter().all(|place| self.may_change(*place))
             || !awake.iter().any(|place| self.changes(*place))
         {
@@ -223,8 +242,10 @@ impl<'a> Plan<'a> {
             )
         };
         if seat.is_quiet() {
-            // It may be admitted at the same moment.
-            return self.can_serve(other) && theirs.is_some_and(deaf);
+            // It may be admitted at the same moment, if nobody keeps it from that.
+            return self.can_serve(other)
+                && theirs.is_some_and(deaf)
+                && !self.awake().any(|awake| self.blocks(awake, other));
         }
         let Some(entry) = seat.entry().filter(|_| seat.is_certain()) else {
             return true;

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::{AgentLife, NodeRecord};
+use crate::reason::Reason;
 use crate::v1alpha1::{MemberState, NodeGroup, NodeGroupStatus};
 
 /// What an agent says of a group whose new configuration it cannot use.
-const CONFIGURATION_REFUSED: &str = "ConfigurationRefused";
+const CONFIGURATION_REFUSED: &str = Reason::ConfigurationRefused.as_str();
 
 /// One group on one node.
 #[derive(Clone, Copy, Debug)]

@@ -386,3 +386,41 @@ fn one_that_comes_back_is_heard_also_while_everybody_holds() {
     );
     assert_eq!(cluster.peers("a"), ["b", "c"]);
 }
+
+#[test]
+fn one_without_a_node_that_comes_back_with_the_old_identity_gives_way() {
+    for serving in [true, false] {
+        let mut cluster = running("Multicast");
+        if !serving {
+            cluster.becomes("a", MemberState::Backup, 2);
+        }
+        let mut gone = cluster.nodes.remove(2);
+        cluster.edit(renumber);
+        cluster.settle();
+        gone.node = None;
+        cluster.nodes.push(gone);
+        assert_eq!(
+            (identifiers(&cluster), leave(&cluster)),
+            ([99, 99, 51], [true, true, false])
+        );
+        step(&mut cluster);
+        assert_eq!((identifiers(&cluster), leave(&cluster)), ([99; 3], [true; 3]));
+    }
+}
+
+#[test]
+fn one_that_was_locked_gets_its_leave_back_although_a_newcomer_waits() {
+    let mut cluster = running("Unicast");
+    cluster.nodes.push(node("d"));
+    cluster.write(&["d"]);
+    cluster.acknowledge("d");
+    cluster.write(&["d"]);
+    cluster.acknowledge("d");
+    cluster.edit(renumber);
+    cluster.write(&["b"]);
+    cluster.acknowledge("b");
+    assert!(!cluster.may("b"));
+    cluster.node("c").node = None;
+    assert!(cluster.may("b"), "d does not hear it, and may not serve either");
+    assert!(!cluster.may("d"));
+}

@@ -226,6 +226,10 @@ proptest! {
         for step in &steps {
             play(&mut world, step);
         }
+        // What waits for a Node is not at rest.
+        for node in NODES {
+            world.add_node(node);
+        }
         world.settle();
         let writes = world.writes;
         for (node, what) in noise {
