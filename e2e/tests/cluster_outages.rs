@@ -10,7 +10,7 @@ use std::{
 
 use holdfast_api::v1alpha1::VirtualIPGroup;
 use holdfast_e2e::{
-    cluster::{Cluster, Console, LABEL, SETTLED, VIP, conditions, group_preferring, serving, web},
+    cluster::{Cluster, Console, LABEL, SETTLED, VIP, conditions, group_preferring, serve, serving, web},
     formula::{MARGIN_BESIDE, Timing},
     look,
     pair::{PATIENCE, plug_again, settle_on, stays_on, unnoticed},
@@ -18,7 +18,7 @@ use holdfast_e2e::{
 use holdfast_lab::{
     AgentOptions, Meter,
     harness::{Case, Outcome, main as run},
-    kubernetes::assets::KUBECTL,
+    kubernetes::{ControlPlaneOptions, OperatorOptions, assets::KUBECTL},
     wait_until,
 };
 use serde_json::json;
@@ -236,9 +236,22 @@ fn older_snapshot() -> Outcome {
 }
 
 fn expired_watch() -> Outcome {
-    let (mut cluster, meter) = serving()?;
+    let mut cluster = Cluster::without_programs(&["a", "b"], &ControlPlaneOptions::default())?;
+    cluster.start_operator(&OperatorOptions::default())?;
+    cluster.start_agent("a")?;
+    let kubeconfig = cluster.plane.agent_kubeconfig("b")?;
+    let talkative = AgentOptions {
+        arguments: vec!["--log-level".to_owned(), "holdfast_agent=debug".to_owned()],
+        ..AgentOptions::default()
+    };
+    cluster.start_agent_with("b", &kubeconfig, None, &talkative)?;
+    let meter = serve(&cluster)?;
+
+    // While b hangs, a new API server takes over that remembers nothing of what was before it, and b's object is edited.
     let start = Instant::now();
-    cluster.cut_off("b")?;
+    cluster.agent("b")?.process.freeze()?;
+    cluster.plane.kill_api_server()?;
+    cluster.plane.start_api_server()?;
     let mut edit = web();
     edit["spec"]["addresses"] = json!([{"address": "10.77.0.100/24"}, {"address": "10.77.0.101/24"}]);
     cluster.apply(&edit)?;
@@ -247,17 +260,20 @@ fn expired_watch() -> Outcome {
         .wait_for_node("b", "b's object is written", SETTLED, |node| {
             node.spec.groups.iter().any(|group| group.addresses.len() == 2)
         })?;
-    // A new API server remembers nothing of what was before it: who asks from there is told 410.
-    cluster.plane.kill_api_server()?;
-    cluster.plane.start_api_server()?;
-    cluster.reconnect()?;
+    cluster.agent("b")?.process.thaw()?;
     let back = Instant::now();
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    println!("caught up {:?} after the way was free again", back.elapsed());
+    println!("caught up {:?} after its thaw", back.elapsed());
     unnoticed(&meter, VIP, start);
     let told = cluster.console.node("b")?;
     let status = told.status.unwrap();
-    assert_eq!(status.observed_generation, told.metadata.generation);
+    assert_eq!(
+        status.observed_generation, told.metadata.generation,
+        "{status:#?}"
+    );
+    // It went on from where it had been, and was told that nobody remembers that.
+    let log = cluster.agent("b")?.process.log()?;
+    assert!(log.contains("watching: 410"), "{log}");
     Ok(())
 }
 
@@ -371,7 +387,7 @@ fn new_port() -> Outcome {
     // Whoever moves an API server restarts its clients.
     cluster.operators.clear();
     cluster.renew_operator_kubeconfig()?;
-    cluster.start_operator(&holdfast_lab::kubernetes::OperatorOptions::default())?;
+    cluster.start_operator(&OperatorOptions::default())?;
     cluster.agents.get_mut("b").unwrap().process.kill()?;
     cluster.start_agent("b")?;
     unnoticed(&meter, VIP, start);

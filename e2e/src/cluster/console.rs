@@ -4,18 +4,19 @@ use std::{
     fmt,
     future::Future,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, future};
+use futures::StreamExt as _;
 use holdfast_api::v1alpha1::{VirtualIPGroup, VirtualIPNode};
 use holdfast_lab::{Node, wait_until};
 use kube::{
     Api, Client, Config, Resource,
     config::{KubeConfigOptions, Kubeconfig},
-    runtime::{WatchStreamExt as _, watcher},
+    runtime::watcher,
 };
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -190,16 +191,8 @@ impl Console {
         K::DynamicType: Default + Send + Sync,
     {
         let versions = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&versions);
-        let events = watcher(Api::<K>::all(self.client()), watcher::Config::default()).default_backoff();
-        let seen = events.for_each(move |event| {
-            if let Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) = event {
-                let mut versions = theirs.lock().unwrap_or_else(PoisonError::into_inner);
-                versions.push((Instant::now(), object));
-            }
-            future::ready(())
-        });
-        self.handle.spawn(seen);
+        self.handle
+            .spawn(watch(Api::<K>::all(self.client()), Arc::clone(&versions)));
         Recording { versions }
     }
 }
@@ -236,6 +229,24 @@ impl<K: Clone> Recording<K> {
             .filter(|(at, _)| *at >= start)
             .map(|(_, object)| object.clone())
             .collect()
+    }
+}
+
+/// Takes note of every version, for ever. After an error everything is asked for anew.
+async fn watch<K>(api: Api<K>, versions: Arc<Mutex<Vec<(Instant, K)>>>)
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    K::DynamicType: Default,
+{
+    loop {
+        let mut events = pin!(watcher(api.clone(), watcher::Config::default()));
+        while let Some(Ok(event)) = events.next().await {
+            if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = event {
+                let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+                versions.push((Instant::now(), object));
+            }
+        }
+        tokio::time::sleep(10 * PAUSE).await;
     }
 }
 
