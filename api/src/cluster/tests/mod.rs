@@ -3,6 +3,7 @@ mod addresses;
 mod agents;
 mod allocating;
 mod changing;
+mod coming_back;
 mod fixtures;
 mod golden;
 mod joining;
