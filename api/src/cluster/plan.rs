@@ -11,6 +11,9 @@
 //!    others are admitted when it has acknowledged.
 //!
 //! A newcomer is told the group without leave to become Active, and admitted when all that are not quiet hear it.
+//!
+//! What no record tells cannot be waited for: an agent that is cut off while its objects are lost or replaced by older ones,
+//! a file that says something else than the API, and a member that was given up.
 
 use core::net::IpAddr;
 
