@@ -168,7 +168,8 @@ fn split() -> Outcome {
         cluster.node(node)?.join()?;
     }
     cluster.console.wait_until_ready("web", "a", 2 * SETTLED)?;
-    settle_on(&meter, &[VIP], "a")
+    meter.wait_for_holders(VIP, &["a"], PATIENCE)?;
+    Ok(())
 }
 
 fn added_while_cut_off() -> Outcome {
