@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use holdfast_api::duration::GatewayDuration;
+use holdfast_logging::{Format, Level};
 
-use crate::{connect, log, run, uninstall};
+use crate::{connect, run, uninstall};
 
 const ABOUT: &str = "The operator: turns VirtualIPGroups into what each node's agent is told, and what the agents \
     report into each group's status. Addresses are served and moved without it.";
@@ -90,12 +91,12 @@ pub(crate) struct RunArgs {
     pub api_endpoints: Vec<String>,
 
     /// error, warn, info, debug, trace or off; or by module: info,holdfast_operator::watch=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub log_level: log::Level,
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = Level::parser("holdfast_operator::watch"))]
+    pub log_level: Level,
 
     /// How log lines look; auto is text on a terminal and json otherwise
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub log_format: log::Format,
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parser("text"))]
+    pub log_format: Format,
 }
 
 /// Where HTTP is served.
@@ -109,7 +110,7 @@ pub(crate) enum MetricsAddress {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => {
-            log::init(&args.log_level, args.log_format);
+            holdfast_logging::init(&args.log_level, args.log_format);
             in_runtime(run::run(args))
         }
         Command::UninstallCheck(connect) => in_runtime(uninstall_check(connect)),

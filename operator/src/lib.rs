@@ -17,7 +17,6 @@ pub mod group;
 pub mod http;
 pub mod index;
 pub mod leader;
-pub mod log;
 pub mod metrics;
 pub mod node;
 pub mod queue;

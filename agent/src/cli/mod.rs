@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use holdfast_logging::{Format, Level};
 
-use crate::report::client;
-use crate::report::log;
 use crate::report::protocol::{Request, Response, socket_path};
+use crate::report::{LOG_MODULE, client};
 use crate::status::Role;
 use exit::Failure;
 
@@ -142,12 +142,12 @@ struct RunArgs {
     no_wait: bool,
 
     /// error, warn, info, debug, trace or off; or by module: info,holdfast_agent::netlink=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log_level: log::Level,
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = Level::parser(LOG_MODULE))]
+    log_level: Level,
 
     /// How log lines look; auto is human on a terminal and json otherwise
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    log_format: log::Format,
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parser("human"))]
+    log_format: Format,
 }
 
 /// How the agent has to do with a cluster.
@@ -213,7 +213,8 @@ struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 struct LogLevelArgs {
     /// error, warn, info, debug, trace or off; or by module: info,holdfast_agent::netlink=debug
-    level: log::Level,
+    #[arg(value_parser = Level::parser(LOG_MODULE))]
+    level: Level,
 
     #[command(flatten)]
     run_dir: RunDirArgs,

@@ -198,7 +198,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::log::LogControl;
+    use holdfast_logging::LogControl;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn request(address: SocketAddr, path: &str) -> String {

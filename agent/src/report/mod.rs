@@ -7,11 +7,13 @@ pub mod events;
 pub mod example;
 pub mod http;
 pub mod kubernetes;
-pub mod log;
 pub mod metrics;
 pub mod protocol;
 mod shared;
 pub mod socket;
 pub mod words;
+
+/// A module whose log lines may be of interest on their own: the example of levels by module.
+pub const LOG_MODULE: &str = "holdfast_agent::netlink";
 
 pub use shared::{Shared, SnapshotError, TransitionKey};

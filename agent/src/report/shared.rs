@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use holdfast_api::v1alpha1::VirtualIPNodeStatus;
+use holdfast_logging::LogControl;
 use tokio::sync::oneshot;
 
-use super::log::LogControl;
 use crate::clock;
 use crate::engine::{Command, Engine};
 use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, Refusal, Role};

@@ -6,13 +6,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use holdfast_logging::Level;
 use nix::unistd::geteuid;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::Shared;
 use super::protocol::{MAX_REQUEST, Request, Response};
+use super::{LOG_MODULE, Shared};
 
 /// Conversations at a time; further clients wait in the kernel's queue.
 const MAX_CLIENTS: usize = 8;
@@ -125,13 +126,15 @@ async fn answer(line: &str, shared: &Shared) -> Response {
                 message: error.to_string(),
             },
         },
-        Request::SetLogLevel { level } => match level.parse().and_then(|parsed| shared.log().set(&parsed)) {
-            Ok(()) => {
-                tracing::info!("the log level is now {level}");
-                Response::LogLevel { level }
+        Request::SetLogLevel { level } => {
+            match Level::parse(&level, LOG_MODULE).and_then(|parsed| shared.log().set(&parsed)) {
+                Ok(()) => {
+                    tracing::info!("the log level is now {level}");
+                    Response::LogLevel { level }
+                }
+                Err(message) => Response::Error { message },
             }
-            Err(message) => Response::Error { message },
-        },
+        }
     }
 }
 
@@ -142,9 +145,10 @@ pub fn trusted(user: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_logging::LogControl;
+
     use super::*;
     use crate::report::client;
-    use crate::report::log::LogControl;
     use crate::status::Role;
 
     fn shared() -> Arc<Shared> {

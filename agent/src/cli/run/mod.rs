@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use holdfast_api::render::NodeFacts;
+use holdfast_logging::LogControl;
 use tokio::task::JoinHandle;
 
 use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
 use crate::lock::{self, Attempt};
-use crate::report::{Shared, http, log};
+use crate::report::{Shared, http};
 use crate::source::{Change, Files, Instructions, Offer, Refusal};
 use crate::sys;
 use cluster::Cluster;
@@ -31,7 +32,7 @@ const BLOCKING_STACK: usize = 1 << 20;
 
 /// Runs the agent until it is told to end.
 pub fn run(args: RunArgs) -> Result<(), Failure> {
-    let control = log::init(&args.log_level, args.log_format);
+    let control = holdfast_logging::init(&args.log_level, args.log_format);
     privilege::check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,7 +56,7 @@ struct Agent {
     signals: Signals,
 }
 
-async fn agent(args: RunArgs, control: log::LogControl) -> Result<(), Failure> {
+async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
     // First of all, so that a signal sent while the agent starts is not lost.
     let signals = Signals::listen()?;
     let shared = Arc::new(Shared::new(&args.node, control));

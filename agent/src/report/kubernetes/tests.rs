@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use holdfast_api::v1alpha1::{MemberState, VirtualIPNodeStatus};
+use holdfast_logging::LogControl;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::status::{last_word, node_status};
 use super::*;
-use crate::report::{example, log::LogControl};
+use crate::report::example;
 use crate::status::Applied;
 
 /// What the API server does with a request.
