@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_api::cluster::Verdict;
+use holdfast_api::reason::Reason;
 use holdfast_api::v1alpha1::{Transition, VirtualIPGroup, VirtualIPGroupStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -93,8 +94,13 @@ pub fn news(
     if let Some((was, is)) = changed("SplitBrain") {
         let splits = is.status == "True";
         if splits || was.is_some_and(|was| was.status == "True") {
+            let reason = if splits {
+                Reason::SplitBrain
+            } else {
+                Reason::SplitBrainEnded
+            };
             sayings.push(Saying {
-                reason: if splits { "SplitBrain" } else { "SplitBrainEnded" }.to_owned(),
+                reason: reason.as_str().to_owned(),
                 ..saying(Topic::Split, splits, is)
             });
         }
@@ -123,14 +129,14 @@ pub fn withdrawn(unconfirmed: &[String]) -> Saying {
         return Saying {
             topic: Topic::Deletion,
             warning: false,
-            reason: "Withdrawn".to_owned(),
+            reason: Reason::Withdrawn.as_str().to_owned(),
             note: "every member has let go of the addresses".to_owned(),
         };
     }
     Saying {
         topic: Topic::Deletion,
         warning: true,
-        reason: "WithdrawnUnconfirmed".to_owned(),
+        reason: Reason::WithdrawnUnconfirmed.as_str().to_owned(),
         note: format!(
             "these nodes did not confirm that they let go of the addresses, and nobody waits for them any longer: {}. \
              Their agents let go when they reach the API server again; until then make sure that they are down",
@@ -158,7 +164,7 @@ fn moved(transition: &Transition) -> Saying {
     Saying {
         topic: Topic::Moved,
         warning: transition.to.is_none(),
-        reason: "Moved".to_owned(),
+        reason: Reason::Moved.as_str().to_owned(),
         note,
     }
 }
@@ -291,7 +297,6 @@ mod tests {
 
     use super::*;
     use crate::testing;
-    use holdfast_api::reason::Reason;
 
     fn status(conditions: &[(&str, &str, &str)], transition: &Value) -> VirtualIPGroupStatus {
         let conditions: Vec<Value> = conditions

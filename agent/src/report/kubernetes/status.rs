@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_api::duration::GatewayDuration;
+use holdfast_api::reason::Reason;
 use holdfast_api::summary;
 use holdfast_api::v1alpha1::{
     Fault, GroupSource, MemberState, NodeGroupStatus, NodeTransition, VirtualIPNodeStatus,
@@ -14,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use crate::status::{Applied, AppliedGroup, FaultStatus, GroupStatus, TransitionStatus};
 
 /// The reason of the fault of a group whose last configuration could not be put into force.
-pub const REFUSED: &str = "ConfigurationRefused";
+pub const REFUSED: &str = Reason::ConfigurationRefused.as_str();
 
 /// The longest message and the longest lists that the API server takes.
 const MESSAGE_CHARS: usize = 1024;
