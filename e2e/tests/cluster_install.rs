@@ -47,6 +47,7 @@ spec:
 /// Values beside the default ones that the API server gets to see.
 const EVERYTHING: &[&str] = &[
     r#"image={"registry": "r.example:5000/x", "tag": "v9", "pullPolicy": "Always", "pullSecrets": [{"name": "s"}]}"#,
+    r#"log={"level": "debug", "format": "text"}"#,
     r#"operator.apiEndpoints=["api.example"]"#,
     r#"operator.metrics.address="::""#,
     r#"operator.podLabels={"a": "b"}"#,

@@ -95,7 +95,7 @@ pub(crate) struct RunArgs {
     pub log_level: Level,
 
     /// How log lines look; auto is text on a terminal and json otherwise
-    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parser("text"))]
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_enum)]
     pub log_format: Format,
 }
 

@@ -145,8 +145,8 @@ struct RunArgs {
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = Level::parser(LOG_MODULE))]
     log_level: Level,
 
-    /// How log lines look; auto is human on a terminal and json otherwise
-    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parser("human"))]
+    /// How log lines look; auto is text on a terminal and json otherwise
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_enum)]
     log_format: Format,
 }
 
