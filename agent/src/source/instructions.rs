@@ -4,18 +4,14 @@ use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use holdfast_api::render::SecretSource;
-use holdfast_api::v1alpha1::{AuthenticationType, GroupSource};
-use holdfast_vrrp::Authentication;
+use holdfast_api::v1alpha1::GroupSource;
 
-use super::api::{ApiSource, Heard, News, SecretNews};
+use super::api::{ApiSource, Heard, News};
 use super::cache::{Passwords, Stored};
 use super::local::{Files, Offer, Refusal};
 use super::merge::{Inputs, Memory, Merged, Remembered, merge};
-use super::password;
+use super::secrets::{self, NO_ANSWER, Secrets};
 use crate::status::FaultStatus;
-
-/// The end of a refusal that an answer of the API server may end.
-const NO_ANSWER: &str = "the API server has not answered";
 
 /// What has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -275,37 +271,13 @@ impl Instructions {
     }
 
     fn password(&self, source: &SecretSource) -> Result<Vec<u8>, String> {
-        match source {
-            SecretSource::File(path) => {
-                password::read(std::path::Path::new(path)).map(|password| password.bytes)
-            }
-            SecretSource::Secret { name, key } => match self.secret(name, key) {
-                Ok(password) => Ok(password),
-                // What is missing is no instruction: the last one known goes on.
-                Err(sentence) => {
-                    let known = self.passwords.0.get(&(name.clone(), key.clone()));
-                    known.cloned().ok_or(sentence)
-                }
-            },
-        }
-    }
-
-    fn secret(&self, name: &str, key: &str) -> Result<Vec<u8>, String> {
-        let Some(cluster) = &self.cluster else {
-            return Err(format!("a node on its own has no Secret {name}"));
-        };
-        let shown = format!("{}/{name}", cluster.namespace);
-        match cluster.news.secrets.get(name) {
-            Some(SecretNews::Data(data)) => match data.get(key) {
-                Some(value) => Ok(password::first_line(value)),
-                None => Err(format!("the Secret {shown} has no key `{key}`: add it")),
-            },
-            Some(SecretNews::Absent) => Err(format!("the Secret {shown} does not exist: create it")),
-            Some(SecretNews::Denied(sentence)) => Err(format!(
-                "the API server does not let this agent read the Secret {shown}: {sentence}"
-            )),
-            None => Err(format!("the Secret {shown} has not been read yet: {NO_ANSWER}")),
-        }
+        let cluster = self.cluster.as_ref();
+        let secrets = cluster.map(|cluster| Secrets {
+            namespace: &cluster.namespace,
+            news: &cluster.news.secrets,
+            known: &self.passwords,
+        });
+        secrets::password(source, secrets.as_ref())
     }
 
     /// Has the Secrets followed that are named by what the API says and said.
@@ -340,36 +312,6 @@ impl From<Stored> for Memory {
             groups: stored.groups.into_iter().map(remembered).collect(),
             tombstones: stored.tombstones,
         }
-    }
-}
-
-impl Passwords {
-    /// Keeps the passwords that `memory`'s groups run with, and those that they would run with if they could.
-    fn keep_those_of(&mut self, memory: &Memory) {
-        let mut kept = Self::default();
-        for group in memory.groups.values() {
-            let authentication = &group.entry.authentication;
-            let (AuthenticationType::Password, Some(secret)) =
-                (authentication.type_, &authentication.secret_ref)
-            else {
-                continue;
-            };
-            let key = (secret.name.clone(), secret.key.clone());
-            let running = group.running.as_ref().map(|running| &running.authentication);
-            let password = match running {
-                // Padded with zeros, which are as good as none.
-                Some(Authentication::Password(padded)) => {
-                    let length = padded
-                        .iter()
-                        .rposition(|byte| *byte != 0)
-                        .map_or(0, |last| last + 1);
-                    Some(padded[..length].to_vec())
-                }
-                _ => self.0.get(&key).cloned(),
-            };
-            kept.0.extend(password.map(|password| (key, password)));
-        }
-        *self = kept;
     }
 }
 
@@ -414,140 +356,4 @@ fn say_news(before: &Merged, now: &Merged) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use serde_json::json;
-
-    use super::super::told::Told;
-    use super::*;
-
-    fn instructions(stored: Option<Stored>) -> Instructions {
-        Instructions::of_cluster(None, stored, "holdfast-system").0
-    }
-
-    fn told(version: i32) -> Heard {
-        let spec = json!({ "clusterUID": "c", "groups": [{
-            "name": "web",
-            "generation": 3,
-            "virtualRouterID": 7,
-            "addresses": [{ "address": "192.0.2.7/24" }],
-            "priority": 100,
-            "advertisement": {
-                "version": version, "interval": "1s", "family": "IPv4", "mode": "Multicast", "multicastGroup": "224.0.0.18",
-            },
-            "authentication": { "type": "Password", "secretRef": { "name": "vrrp", "key": "password" } },
-            "mayBecomeActive": true,
-        }] });
-        Heard::Told(Arc::new(Told::read(spec, 5).unwrap()))
-    }
-
-    fn data(value: &[u8]) -> SecretNews {
-        SecretNews::Data(BTreeMap::from([("password".to_owned(), value.to_vec())]))
-    }
-
-    impl Instructions {
-        fn learn(&mut self, object: Heard, secret: Option<SecretNews>) {
-            let cluster = self.cluster.as_mut().unwrap();
-            cluster.news.object = object;
-            cluster.news.secrets = secret
-                .map(|secret| ("vrrp".to_owned(), secret))
-                .into_iter()
-                .collect();
-            self.take_in();
-        }
-
-        fn refusal(&self) -> Option<&str> {
-            self.merged.groups["web"].refused.as_deref()
-        }
-    }
-
-    #[test]
-    fn a_secret_that_is_not_there_refuses_its_group_by_name() {
-        let mut node = instructions(None);
-        node.learn(told(2), None);
-        assert!(
-            node.refusal()
-                .unwrap()
-                .contains("holdfast-system/vrrp has not been read yet")
-        );
-        node.learn(told(2), Some(SecretNews::Absent));
-        assert!(
-            node.refusal()
-                .unwrap()
-                .contains("holdfast-system/vrrp does not exist")
-        );
-        node.learn(told(2), Some(SecretNews::Data(BTreeMap::new())));
-        assert!(node.refusal().unwrap().contains("no key `password`"));
-        node.learn(told(2), Some(data(b"opensesame")));
-        assert!(node.refusal().unwrap().contains("10 bytes"));
-        assert!(node.merged.spec.groups.is_empty());
-        node.learn(told(2), Some(data(b"opensesa\n")));
-        assert_eq!(node.refusal(), None);
-        assert_eq!(node.merged.spec.groups.len(), 1);
-    }
-
-    #[test]
-    fn with_the_cache_a_start_without_the_api_runs_the_same_passwords_included() {
-        let mut node = instructions(None);
-        node.learn(told(2), Some(data(b"opensesa")));
-        let restarted = instructions(node.stored());
-        assert_eq!(restarted.merged.spec, node.merged.spec);
-        assert_eq!(restarted.merged.groups["web"].source, GroupSource::Cache);
-        assert_eq!(restarted.stored(), node.stored(), "nothing to write");
-        assert_eq!(restarted.observed_generation(), None, "nothing was heard yet");
-        assert_eq!(node.observed_generation(), Some(5));
-    }
-
-    #[test]
-    fn what_the_disk_says_counts_until_the_api_was_heard() {
-        let mut node = instructions(None);
-        node.learn(told(2), Some(data(b"opensesa")));
-        let mut standby = instructions(None);
-        standby.recall(node.stored());
-        assert_eq!(standby.merged.spec, node.merged.spec);
-        let older = Stored::default();
-        node.recall(Some(older));
-        assert_eq!(node.merged.spec, standby.merged.spec);
-    }
-
-    #[test]
-    fn a_secret_that_is_deleted_goes_on_and_one_that_cannot_be_used_does_not_replace_the_one_that_can() {
-        let mut node = instructions(None);
-        node.learn(told(2), Some(data(b"opensesa")));
-        let runs = node.merged.spec.clone();
-        node.learn(told(2), Some(SecretNews::Absent));
-        assert_eq!((&node.merged.spec, node.refusal()), (&runs, None));
-        node.learn(told(2), Some(data(b"too long a password")));
-        assert_eq!(node.merged.spec, runs);
-        assert!(node.refusal().unwrap().contains("19 bytes"));
-        assert_eq!(instructions(node.stored()).merged.spec, runs, "nor in the cache");
-    }
-
-    #[test]
-    fn a_cache_without_its_passwords_keeps_its_groups_for_when_they_come() {
-        let mut node = instructions(None);
-        node.learn(told(2), Some(data(b"opensesa")));
-        let runs = node.merged.spec.clone();
-        let mut stored = node.stored().unwrap();
-        stored.passwords = Passwords::default();
-        let mut restarted = instructions(Some(stored));
-        assert!(restarted.merged.spec.groups.is_empty());
-        assert!(restarted.refusal().unwrap().contains("vrrp"));
-        assert_eq!(restarted.stored().unwrap().groups.len(), 1);
-        restarted.learn(Heard::Nothing, Some(data(b"opensesa")));
-        assert_eq!(restarted.merged.spec, runs);
-    }
-
-    #[test]
-    fn a_host_that_is_not_dialed_is_a_problem_with_what_to_do() {
-        let mut node = instructions(None);
-        assert!(!node.is_reportable());
-        node.cluster.as_mut().unwrap().news.refused_host = Some("192.0.2.7".to_owned());
-        let problems = node.problems();
-        assert_eq!(problems[0].reason, "APIServerBehindOwnVIP");
-        assert!(problems[0].message.contains("192.0.2.7") && problems[0].message.contains("--api-server"));
-        assert!(node.is_reportable());
-    }
-}
+mod tests;

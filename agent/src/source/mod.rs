@@ -9,6 +9,7 @@ mod instructions;
 mod local;
 mod merge;
 mod password;
+mod secrets;
 mod told;
 pub mod watch;
 
