@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
+use holdfast_client::PacedWatches;
 use http::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -97,10 +98,14 @@ impl ApiServer {
     /// A client for the life of the agent. Needs a tokio runtime.
     pub fn client(&self, namespace: &str) -> Client {
         let link = Arc::clone(&self.link);
-        let service = tower::service_fn(move |request: Request<Body>| {
+        let send = move |request: Request<Body>| {
             let link = Arc::clone(&link);
             async move { link.send(request).await }
-        });
+        };
+        // In front of the connections: their number and their time limits are none of its business.
+        let service = ServiceBuilder::new()
+            .layer(PacedWatches::default())
+            .service_fn(send);
         Client::new(service, namespace)
     }
 

@@ -4,15 +4,18 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::StreamExt as _;
+use holdfast_client::PACE;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::*;
 use crate::api_server::Access;
@@ -35,6 +38,8 @@ struct Script {
     answers: Mutex<VecDeque<Answer>>,
     /// What open watches say next.
     events: Mutex<Vec<mpsc::UnboundedSender<String>>>,
+    /// Watches are answered and have ended.
+    ends_watches: AtomicBool,
     /// The queries that came.
     queries: Mutex<Vec<String>>,
 }
@@ -69,7 +74,9 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
     script.queries.lock().unwrap().push(query.clone());
     if query.contains("watch=true") {
         let (sender, receiver) = mpsc::unbounded_channel();
-        script.events.lock().unwrap().push(sender);
+        if !script.ends_watches.load(Ordering::Relaxed) {
+            script.events.lock().unwrap().push(sender);
+        }
         let lines = futures::stream::unfold(receiver, |mut receiver| async {
             let line = receiver.recv().await?;
             Some((Ok::<_, core::convert::Infallible>(line + "\n"), receiver))
@@ -227,6 +234,26 @@ async fn a_watch_that_has_expired_begins_again_and_misses_nothing() {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old",
     } }));
     node.hears(4).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_every_watch_at_once_is_not_asked_as_fast_as_it_answers() {
+    let server = Server::start(vec![Answer::Object(1, &[])]).await;
+    server.script.ends_watches.store(true, Ordering::Relaxed);
+    let mut node = Node::new(server.port);
+    node.hears(1).await;
+    let watches = || {
+        let queries = server.script.queries.lock().unwrap();
+        queries
+            .iter()
+            .filter(|query| query.contains("watch=true"))
+            .count()
+    };
+    until("a watch", || watches() > 0).await;
+    let first = Instant::now();
+    until("three watches", || watches() >= 3).await;
+    let apart = first.elapsed();
+    assert!(apart >= PACE * 3 / 2, "three watches within {apart:?}");
 }
 
 #[tokio::test]
