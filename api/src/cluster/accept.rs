@@ -58,12 +58,13 @@ pub struct Rival<'a> {
 }
 
 /// Whether `group` comes before `other` when only one of them can run: one whose present generation was accepted already,
-/// then the older one, then by name. What was fine is never disturbed by what is new.
+/// then one that runs and has been edited since, then the older one, then by name. What was fine is never disturbed by
+/// what is new.
 pub fn outranks(group: &VirtualIPGroup, other: &VirtualIPGroup) -> bool {
     let rank = |group: &VirtualIPGroup| {
         let created = group.metadata.creation_timestamp.as_ref().map(|time| time.0);
         // One without a time has not been created yet.
-        (!is_accepted_already(group), created.is_none(), created)
+        (core::cmp::Reverse(standing(group)), created.is_none(), created)
     };
     (rank(group), &group.metadata.name) < (rank(other), &other.metadata.name)
 }
@@ -116,13 +117,27 @@ fn accepted(nodes: usize) -> String {
     }
 }
 
-/// Whether the group's present generation was accepted when its status was written.
-fn is_accepted_already(group: &VirtualIPGroup) -> bool {
-    let generation = group.metadata.generation;
+/// What the group's status says of its acceptance, from the weakest to the strongest claim.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Standing {
+    /// It is refused, or has not been judged.
+    New,
+    /// An earlier generation was accepted, and so it runs; this one has not been judged.
+    Edited,
+    /// This generation was accepted.
+    Accepted,
+}
+
+fn standing(group: &VirtualIPGroup) -> Standing {
     let conditions = group.status.iter().flat_map(|status| &status.conditions);
-    conditions
+    let mut accepted = conditions
         .into_iter()
-        .any(|c| c.type_ == "Accepted" && c.status == "True" && c.observed_generation == generation)
+        .filter(|c| c.type_ == "Accepted" && c.status == "True");
+    match accepted.next() {
+        None => Standing::New,
+        Some(c) if c.observed_generation == group.metadata.generation => Standing::Accepted,
+        Some(_) => Standing::Edited,
+    }
 }
 
 /// The sentences of the rules that refuse the group, and those that only warn.
@@ -231,7 +246,7 @@ fn address_of_node(
         })
         .collect();
     let message = joined(&mut refusals)?;
-    if is_accepted_already(group) {
+    if standing(group) == Standing::Accepted {
         // Kubelets take a virtual address for the node's own when they find it there.
         warnings.push(Warning {
             reason: Reason::AddressOfNode,

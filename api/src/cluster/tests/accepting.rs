@@ -354,7 +354,7 @@ fn weights_that_cannot_put_one_member_behind_another_are_warned_about() {
 }
 
 #[test]
-fn of_two_that_exclude_each_other_the_accepted_the_older_and_the_first_by_name_comes_first() {
+fn of_two_that_exclude_each_other_the_accepted_the_running_the_older_and_the_first_by_name_comes_first() {
     let make = |name: &str, created: Option<i64>| {
         let mut group = group(&json!({}));
         group.metadata.name = Some(name.into());
@@ -376,9 +376,13 @@ fn of_two_that_exclude_each_other_the_accepted_the_older_and_the_first_by_name_c
     assert!(!first(&young, &make("a", Some(1))), "refused");
     accepted_at(&mut young, 1, "True");
     young.metadata.generation = Some(2);
+    assert!(first(&young, &make("a", Some(1))), "it runs, and was edited");
+    let mut old = make("a", Some(1));
+    accepted_at(&mut old, 1, "True");
+    old.metadata.generation = Some(1);
     assert!(
-        !first(&young, &make("a", Some(1))),
-        "an earlier generation was accepted"
+        first(&old, &young),
+        "an edit takes nothing from a group that is fine"
     );
     assert!(!outranks(&young, &young));
 }
