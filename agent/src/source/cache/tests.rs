@@ -179,7 +179,9 @@ fn killed_at_any_moment_the_old_or_the_new_one_is_left() {
     let place = Place::new();
     place.cache().write(&stored(1), None).unwrap();
     let mut seen = BTreeSet::new();
+    let node_file = || fs::read(place.path("cache/node.json")).unwrap();
     for round in 0..40 {
+        let before = node_file();
         let mut writer = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -190,7 +192,16 @@ fn killed_at_any_moment_the_old_or_the_new_one_is_left() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(core::time::Duration::from_micros(15_000 + round * 371));
+        // Until it is at work, however long its start takes here; then a little longer each time.
+        let began = std::time::Instant::now();
+        while node_file() == before {
+            assert!(
+                began.elapsed() < core::time::Duration::from_secs(30),
+                "it does not write"
+            );
+            std::thread::yield_now();
+        }
+        std::thread::sleep(core::time::Duration::from_micros(round * 371));
         writer.kill().unwrap();
         writer.wait().unwrap();
         let read = place.cache().read().expect("a cache that counts");
