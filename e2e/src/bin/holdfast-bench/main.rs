@@ -1,4 +1,5 @@
-//! `holdfast-bench`: Holdfast and keepalived side by side in the lab, written down in docs/benchmarks.md.
+//! `holdfast-bench`: Holdfast and keepalived side by side in the lab, and the operator in a large cluster, written down in
+//! docs/benchmarks.md and docs/benchmarks-operator.md.
 
 mod cost;
 mod daemon;
@@ -42,7 +43,8 @@ const INTERVALS: [Duration; 3] = [
     Duration::from_millis(10),
 ];
 
-/// Measures Holdfast and keepalived side by side and writes docs/benchmarks.md (about 14 minutes).
+/// Measures Holdfast and keepalived side by side, and the operator in a large cluster, and writes docs/benchmarks.md and
+/// docs/benchmarks-operator.md (about 17 minutes).
 #[derive(Parser)]
 #[command(name = "holdfast-bench", version)]
 struct Arguments {
@@ -52,12 +54,12 @@ struct Arguments {
     /// One run of everything, with short windows, printed instead of written: to see that it works.
     #[arg(long)]
     quick: bool,
-    /// Only this part, printed instead of written; may be repeated.
+    /// Only this part; may be repeated.
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// Where to write the page.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/benchmarks.md"), hide_default_value = true)]
-    output: PathBuf,
+    /// The folder of the pages; a page is written when everything on it was measured.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"), hide_default_value = true)]
+    folder: PathBuf,
 }
 
 /// What is measured.
@@ -74,6 +76,9 @@ enum Part {
     /// The operator in a large cluster, with a real API server and without agents.
     Scale,
 }
+
+/// The parts of the page about Holdfast and keepalived.
+const BESIDE_KEEPALIVED: [Part; 4] = [Part::Failover, Part::Cost, Part::Busy, Part::Rtnl];
 
 /// Says what is being done, with the time since the start.
 #[derive(Clone, Copy)]
@@ -99,56 +104,64 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     sandbox::enter()?;
     let progress = Progress(Instant::now());
-    let machine = Machine::look()?;
-    progress.say(&format!("{} beside {}", machine.holdfast, machine.keepalived));
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let wanted = |part: &Part| arguments.only.is_empty() || arguments.only.contains(part);
+    let beside_keepalived: Vec<Part> = BESIDE_KEEPALIVED.into_iter().filter(wanted).collect();
+    if !beside_keepalived.is_empty() {
+        let (machine, start) = (Machine::look()?, Instant::now());
+        progress.say(&format!("{} beside {}", machine.holdfast, machine.keepalived));
+        let results = measure(&beside_keepalived, arguments, progress)?;
+        let page = report::page(&machine, &results, start.elapsed(), &machine::load()?);
+        let whole = beside_keepalived.len() == BESIDE_KEEPALIVED.len();
+        publish(arguments, whole, "benchmarks.md", &page, progress)?;
+    }
+    if wanted(&Part::Scale) {
+        let (machine, start) = (Machine::look()?, Instant::now());
+        let (groups, quiet) = if arguments.quick {
+            (50, Duration::from_secs(10))
+        } else {
+            (1000, Duration::from_mins(1))
+        };
+        let scale = scale::run(Size { groups, members: 5 }, quiet, progress)?;
+        let page = scale::page(&machine, &scale, start.elapsed(), &machine::load()?);
+        publish(arguments, true, "benchmarks-operator.md", &page, progress)?;
+    }
+    Ok(())
+}
+
+/// Measures these parts.
+fn measure(parts: &[Part], arguments: &Arguments, progress: Progress) -> Result<Results> {
     let runs = if arguments.quick {
         1
     } else {
         usize::from(arguments.runs)
     };
     let mut results = Results::default();
-    if wanted(Part::Failover) {
+    if parts.contains(&Part::Failover) {
         results.failovers = failovers(runs, progress)?;
     }
-    if wanted(Part::Cost) {
+    if parts.contains(&Part::Cost) {
         results.costs = costs(arguments.quick, progress)?;
     }
-    if wanted(Part::Busy) {
+    if parts.contains(&Part::Busy) {
         results.busy_for = Duration::from_secs(if arguments.quick { 10 } else { 60 });
         results.busy = busy(results.busy_for, progress)?;
     }
-    if wanted(Part::Rtnl) {
+    if parts.contains(&Part::Rtnl) {
         progress.say("both while RTNL is held");
         results.holds = steadiness::locked(if arguments.quick { 1 } else { 3 })?;
     }
-    if wanted(Part::Scale) {
-        let (size, quiet) = if arguments.quick {
-            (
-                Size {
-                    groups: 50,
-                    members: 5,
-                },
-                Duration::from_secs(10),
-            )
-        } else {
-            (
-                Size {
-                    groups: 1000,
-                    members: 5,
-                },
-                Duration::from_mins(1),
-            )
-        };
-        results.scale = Some(scale::run(size, quiet, progress)?);
-    }
-    let page = report::page(&machine, &results, progress.0.elapsed(), &machine::load()?);
-    if arguments.quick || !arguments.only.is_empty() {
+    Ok(results)
+}
+
+/// Writes a page on which everything was measured; prints any other.
+fn publish(arguments: &Arguments, whole: bool, name: &str, page: &str, progress: Progress) -> Result<()> {
+    if arguments.quick || !whole {
         println!("\n{page}");
         return Ok(());
     }
-    fs::write(&arguments.output, page).with_context(|| format!("write {}", arguments.output.display()))?;
-    progress.say(&format!("wrote {}", arguments.output.display()));
+    let path = arguments.folder.join(name);
+    fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
+    progress.say(&format!("wrote {}", path.display()));
     Ok(())
 }
 

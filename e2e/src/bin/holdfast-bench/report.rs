@@ -7,36 +7,28 @@ use crate::{
     figures::{interval, longest, megabytes, millis, spread},
     machine::Machine,
     results::Results,
-    scale::{self, Scale, Size},
     steadiness::{BUSY_LOOPS, INTERVAL},
-    targets,
+    targets::{self, Target},
 };
 
-/// The whole page.
+/// The page about failovers and what they cost, beside keepalived.
 pub fn page(machine: &Machine, results: &Results, took: Duration, load_after: &str) -> String {
-    let mut text = format!(
-        "# Benchmarks\n\n\
-         Holdfast and keepalived in the same lab, in the same run, with the same virtual routers. Written by\n\n    \
-         make bench\n\n\
-         which measures everything anew, here and on your machine, and replaces this page.\n\n\
-         | | |\n|---|---|\n\
-         | date | {} |\n| machine | {}, {} cores, Linux {} |\n| load before and after | {}, {load_after} |\n\
-         | Holdfast | {} |\n| keepalived | {} |\n| user | {} |\n| it took | {} s |\n",
-        machine.date,
-        machine.processor,
-        machine.cores,
-        machine.kernel,
-        machine.load,
-        machine.holdfast,
-        machine.keepalived,
-        if machine.rootless {
-            "an ordinary one (no real-time priority)"
-        } else {
-            "root"
-        },
-        took.as_secs(),
+    let mut text = head(
+        "Benchmarks",
+        "Holdfast and keepalived in the same lab, in the same run, with the same virtual routers. What the operator costs is \
+         on [a page of its own](benchmarks-operator.md).",
+        machine,
+        &[
+            ("Holdfast", &machine.holdfast),
+            ("keepalived", &machine.keepalived),
+        ],
+        (took, load_after),
     );
-    targets_section(&mut text, results);
+    targets_table(
+        &mut text,
+        "measured (Holdfast / keepalived)",
+        &targets::judge(results),
+    );
     if !results.failovers.is_empty() {
         failover_section(&mut text, results);
     }
@@ -49,23 +41,49 @@ pub fn page(machine: &Machine, results: &Results, took: Duration, load_after: &s
     if !results.holds.is_empty() {
         hold_section(&mut text, results);
     }
-    if let Some(scale) = &results.scale {
-        scale_section(&mut text, scale);
+    text
+}
+
+/// The beginning of a page: what it is about, how it is made anew, when and on what machine it was measured.
+pub fn head(
+    title: &str,
+    about: &str,
+    machine: &Machine,
+    programs: &[(&str, &str)],
+    (took, load_after): (Duration, &str),
+) -> String {
+    let mut text = format!(
+        "# {title}\n\n{about} Written by\n\n    make bench\n\n\
+         which measures everything anew, here and on your machine, and replaces this page.\n\n\
+         | | |\n|---|---|\n\
+         | date | {} |\n| machine | {}, {} cores, Linux {} |\n| load before and after | {}, {load_after} |\n",
+        machine.date, machine.processor, machine.cores, machine.kernel, machine.load,
+    );
+    for (name, version) in programs {
+        line(&mut text, &format!("| {name} | {version} |"));
     }
+    let user = if machine.rootless {
+        "an ordinary one (no real-time priority)"
+    } else {
+        "root"
+    };
+    line(&mut text, &format!("| user | {user} |"));
+    line(&mut text, &format!("| it took | {} s |", took.as_secs()));
     text
 }
 
 /// Adds a line. Writing to a String cannot fail.
-fn line(text: &mut String, content: &str) {
+pub fn line(text: &mut String, content: &str) {
     let _ = writeln!(text, "{content}");
 }
 
-fn targets_section(text: &mut String, results: &Results) {
+/// Adds the section that says which promises were kept.
+pub fn targets_table(text: &mut String, measured: &str, targets: &[Target]) {
     line(
         text,
-        "\n## Targets\n\n| target | measured (Holdfast / keepalived) | |\n|---|---|---|",
+        &format!("\n## Targets\n\n| target | {measured} | |\n|---|---|---|"),
     );
-    for target in targets::judge(results) {
+    for target in targets {
         let verdict = if target.met { "met" } else { "**missed**" };
         line(
             text,
@@ -270,84 +288,13 @@ fn hold_section(text: &mut String, results: &Results) {
     }
 }
 
-fn scale_section(text: &mut String, scale: &Scale) {
-    let Size { groups, members } = scale.size;
-    line(
-        text,
-        &format!(
-            "\n## The operator in a large cluster\n\n\
-             One operator beside a real kube-apiserver and etcd on the same machine, no agents: {groups} groups of \
-             {members} members over {} nodes, applied {} at a time. Requests are what the API server's audit log has \
-             from the operator. *Other writes* are the groups' finalizers and status, and Events.\n\n| | |\n|---|---|",
-            scale.size.nodes(),
-            scale::PARALLEL,
-        ),
-    );
-    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
-    let rows = [
-        (
-            "groups applied, as fast as the API server takes them",
-            seconds(scale.applied),
-        ),
-        (
-            "from the first apply until every VirtualIPNode is written",
-            seconds(scale.written),
-        ),
-        (
-            "until the operator has nothing left to do",
-            seconds(scale.settled),
-        ),
-        (
-            "writes of VirtualIPNodes, for each node",
-            ratio(scale.node_writes, scale.size.nodes()),
-        ),
-        ("other writes, for each group", ratio(scale.other_writes, groups)),
-        ("the operator's CPU time until then", seconds(scale.cpu)),
-        (
-            "its memory afterwards (RSS)",
-            format!("{} MB", megabytes(scale.memory.resident)),
-        ),
-        (
-            "its memory at most (RSS)",
-            format!("{} MB", megabytes(scale.memory.peak)),
-        ),
-        (
-            "requests while nothing changes",
-            format!(
-                "{} in {} ({} for its Lease, {} watches)",
-                scale.quiet_requests,
-                seconds(scale.quiet),
-                scale.quiet_leases,
-                scale.quiet_watches
-            ),
-        ),
-        (
-            "its CPU time meanwhile",
-            format!("{} ms", millis(scale.quiet_cpu)),
-        ),
-        (
-            "one node reports another address: writes of VirtualIPNodes",
-            scale.change_node_writes.to_string(),
-        ),
-        ("and other writes", scale.change_other_writes.to_string()),
-    ];
-    for (what, figure) in rows {
-        line(text, &format!("| {what} | {figure} |"));
-    }
-}
-
-fn ratio(count: usize, of: usize) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
-    let ratio = count as f64 / of as f64;
-    format!("{ratio:.2}")
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::results::tests::results;
 
-    fn machine() -> Machine {
+    /// Some machine.
+    pub fn machine() -> Machine {
         Machine {
             date: "2026-01-02".to_owned(),
             processor: "X".to_owned(),

@@ -7,7 +7,6 @@ use crate::{
     daemon::Routers,
     failover::Failover,
     figures::interval,
-    scale::Scale,
     steadiness::{Busy, Contender, Hold},
 };
 
@@ -49,14 +48,12 @@ pub struct Results {
     pub busy_for: Duration,
     /// Each time that RTNL was held.
     pub holds: Vec<Hold>,
-    /// The operator in a large cluster.
-    pub scale: Option<Scale>,
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::{failover::Death, scale::Size, steadiness::Locked, usage::Memory};
+    use crate::{failover::Death, steadiness::Locked, usage::Memory};
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -128,29 +125,6 @@ pub mod tests {
                 blocked: ms(500),
                 seen: [seen, seen],
             }],
-            scale: Some(Scale {
-                size: Size {
-                    groups: 1000,
-                    members: 5,
-                },
-                applied: ms(10_000),
-                written: ms(20_000),
-                settled: ms(20_000),
-                node_writes: 5000,
-                other_writes: 2000,
-                cpu: ms(9000),
-                memory: Memory {
-                    resident: 100_000_000,
-                    ..Memory::default()
-                },
-                quiet: ms(60_000),
-                quiet_requests: 30,
-                quiet_leases: 30,
-                quiet_watches: 0,
-                quiet_cpu: ms(60),
-                change_node_writes: 5,
-                change_other_writes: 1,
-            }),
         }
     }
 }

@@ -6,7 +6,6 @@ use crate::{
     failover::Failover,
     figures::{interval, longest, median, megabytes, millis},
     results::Results,
-    scale::Scale,
     steadiness::Contender,
 };
 
@@ -16,8 +15,6 @@ const PLANNED_STOP: Duration = Duration::from_millis(5);
 const TWO_HOLDERS: Duration = Duration::from_millis(3500);
 /// The most memory with 250 virtual routers, in bytes.
 const MEMORY: u64 = 10_000_000;
-/// The most memory of an operator with a thousand groups over five thousand nodes, in bytes.
-const OPERATOR_MEMORY: u64 = 150_000_000;
 /// The part of keepalived's CPU time to aim at.
 const CPU_AIM: f64 = 0.5;
 
@@ -63,38 +60,7 @@ pub fn judge(results: &Results) -> Vec<Target> {
             met: failovers == 0,
         });
     }
-    if let Some(scale) = &results.scale {
-        targets.extend(operator(scale));
-    }
     targets
-}
-
-fn operator(scale: &Scale) -> [Target; 3] {
-    let resident = scale.memory.resident;
-    // It is told itself that it may serve now that it has spoken.
-    let members = scale.size.members;
-    let asked = scale.quiet_requests - scale.quiet_leases;
-    [
-        Target {
-            promise: "The operator's memory: at most 150 MB",
-            measured: format!("{} MB", megabytes(resident)),
-            met: resident <= OPERATOR_MEMORY,
-        },
-        Target {
-            promise: "One node's change: one write for each member of its group, and one status",
-            measured: format!(
-                "{} for {members} members, and {}",
-                scale.change_node_writes, scale.change_other_writes
-            ),
-            met: (members - 1..=members).contains(&scale.change_node_writes)
-                && scale.change_other_writes <= 1,
-        },
-        Target {
-            promise: "The operator asks for nothing but its Lease and watches while nothing changes",
-            measured: format!("{asked} other requests in {} s", scale.quiet.as_secs()),
-            met: asked == scale.quiet_watches,
-        },
-    ]
 }
 
 fn lost_node(results: &Results) -> Target {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod objects;
+mod page;
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +15,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use holdfast_api::v1alpha1::{AGENT_FIELD_MANAGER, VirtualIPGroup, VirtualIPNode};
 use holdfast_lab::{
-    Lab,
-    kubernetes::{ControlPlane, ControlPlaneOptions, NAMESPACE, Operator, OperatorOptions},
+    Lab, command,
+    kubernetes::{ControlPlane, ControlPlaneOptions, NAMESPACE, Operator, OperatorOptions, operator_binary},
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -30,6 +31,7 @@ use crate::{
     usage::{self, Memory},
 };
 use audit::Audit;
+pub use page::page;
 
 /// The user as whom the operator under test asks, so that its requests can be told from all others.
 const USER: &str = "operator";
@@ -61,6 +63,10 @@ impl Size {
 pub struct Scale {
     /// The cluster.
     pub size: Size,
+    /// What `holdfast-operator --version` says.
+    pub operator: String,
+    /// The API server's version.
+    pub kubernetes: String,
     /// From the first `apply` of a group until the last one was answered: what the API server bore.
     pub applied: Duration,
     /// From the first `apply` of a group until the last VirtualIPNode was written.
@@ -132,8 +138,12 @@ pub fn run(size: Size, quiet: Duration, progress: Progress) -> Result<Scale> {
     inside(&cluster, change_one_node)?;
     audit.wait_until_quiet(SETTLED, PATIENCE)?;
     let change = audit.read()?.since(&before);
+    let operator_binary = operator_binary()?.display().to_string();
+    let server: serde_json::Value = serde_json::from_str(&cluster.kubectl(&["get", "--raw", "/version"])?)?;
     Ok(Scale {
         size,
+        operator: command::run(&operator_binary, &["--version"])?.trim().to_owned(),
+        kubernetes: server["gitVersion"].as_str().unwrap_or("unknown").to_owned(),
         applied,
         written,
         settled,
