@@ -28,7 +28,7 @@ test-api: ## Whole systems with a real Kubernetes API server, which is built onc
 assets: ## Build etcd, kube-apiserver, kubectl and Helm, once, from Go modules: 15 minutes on two cores
 	$(XTASK) assets
 
-bench: ## Measure Holdfast and keepalived side by side and write docs/benchmarks.md
+bench: ## Measure Holdfast beside keepalived, and the operator at scale, and write docs/benchmarks*.md
 	$(XTASK) bench
 
 fuzz: ## Fuzz every parser with nightly Rust, one minute each (more: cargo xtask fuzz --seconds 600)

@@ -53,7 +53,7 @@ enum Command {
         #[arg(long = "step", conflicts_with = "tier", value_name = "NAME")]
         steps: Vec<String>,
     },
-    /// Measure Holdfast and keepalived side by side and write docs/benchmarks.md
+    /// Measure Holdfast beside keepalived, and the operator at scale, and write docs/benchmarks*.md
     Bench {
         /// Passed on to `holdfast-bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -110,6 +110,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { tier, steps } => tiers::run(&workspace, tier, &steps),
         Command::Bench { arguments } => {
             deps::ensure(&[Purpose::Bench])?;
+            assets::ensure(&workspace)?;
             workspace.build_release()?;
             let mut bench = workspace.cargo(&["run", "--locked", "--release", "-p", "holdfast-e2e"]);
             bench.args(["--bin", "holdfast-bench", "--"]).args(arguments);
