@@ -221,9 +221,6 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         last_words::write(&self.plane);
-        for o in &self.operators {
-            std::fs::copy(o.process.log_path(), "/tmp/hf-op.log").ok();
-        }
     }
 }
 
