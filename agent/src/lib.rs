@@ -8,6 +8,7 @@ mod durable;
 pub mod engine;
 pub mod lock;
 pub mod netlink;
+pub mod probe;
 pub mod report;
 pub mod socket;
 pub mod source;

@@ -22,6 +22,15 @@ pub enum Standing {
     Weighted(Priority),
     /// A member whose service fails (`onFailure: Hold`): in the floor band, behind every healthy member.
     Floor,
+    /// A member whose node is being worked on: in the floor band like one whose service fails, and it does not.
+    Demoted,
+}
+
+impl Standing {
+    /// Whether the router stands in the floor band, behind every other member that does not.
+    pub const fn is_floor(self) -> bool {
+        matches!(self, Self::Floor | Self::Demoted)
+    }
 }
 
 /// The set of facts that keep a router in Fault. A set, never a counter: each is present or it is not.
@@ -44,17 +53,23 @@ pub enum Fault {
     ProbeFailed = 4,
     /// Another group on this node uses the same identifier in the same family on the same interface.
     IdentifierInUse = 5,
+    /// The node is being worked on or shuts down, and was told to give up the addresses.
+    Maintenance = 6,
+    /// Another group of the same sync group cannot take part.
+    SyncGroup = 7,
 }
 
 impl Fault {
     /// Every fault, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::InterfaceMissing,
         Self::LinkDown,
         Self::NoSourceAddress,
         Self::BindFailed,
         Self::ProbeFailed,
         Self::IdentifierInUse,
+        Self::Maintenance,
+        Self::SyncGroup,
     ];
 
     /// The reason as status and logs show it.
@@ -66,6 +81,8 @@ impl Fault {
             Self::BindFailed => "BindFailed",
             Self::ProbeFailed => "ProbeFailed",
             Self::IdentifierInUse => "IdentifierInUse",
+            Self::Maintenance => "Maintenance",
+            Self::SyncGroup => "SyncGroup",
         }
     }
 }
@@ -73,6 +90,17 @@ impl Fault {
 impl Faults {
     /// No fault.
     pub const NONE: Self = Self(0);
+
+    /// The faults that leave the node able to serve on until a successor does: nothing is wrong with its link and addresses.
+    const ABLE_TO_SERVE: Self = Self::NONE
+        .with(Fault::ProbeFailed, true)
+        .with(Fault::Maintenance, true)
+        .with(Fault::SyncGroup, true);
+
+    /// Whether a node with these faults, if any, can serve on until a successor does.
+    pub const fn is_able_to_serve(self) -> bool {
+        self.0 & !Self::ABLE_TO_SERVE.0 == 0
+    }
 
     /// Whether there is no fault.
     pub const fn is_empty(self) -> bool {

@@ -23,6 +23,8 @@ pub enum Input<'a> {
     /// Another station said on the wire that it holds this virtual address (gratuitous ARP, an ARP reply or
     /// request sent from it, an unsolicited neighbor advertisement).
     AddressClaimed(IpAddr),
+    /// Hand over if Active, and stay in the election as Backup: another group that moves together with this one has left.
+    HandOver,
     /// Stop, without a hole if `Planned`; a second one, or `Immediate`, skips the wait.
     Shutdown(Shutdown),
 }

@@ -76,6 +76,10 @@ pub enum Reason {
     HigherAddress,
     /// This router's service fails: it hands over and stays in the election's floor band.
     ServiceFailing,
+    /// This router's node is being worked on: it hands over and stays in the election's floor band.
+    Demoted,
+    /// The router was told to hand over, and may become Active again: another group of its sync group has left.
+    ToldToHandOver,
     /// Faults appeared.
     Faulted,
     /// The last fault went away.
@@ -92,7 +96,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Started,
         Self::AddressOwner,
         Self::ActiveSilent,
@@ -102,6 +106,8 @@ impl Reason {
         Self::HigherPriority,
         Self::HigherAddress,
         Self::ServiceFailing,
+        Self::Demoted,
+        Self::ToldToHandOver,
         Self::Faulted,
         Self::Recovered,
         Self::Shutdown,
@@ -122,6 +128,8 @@ impl Reason {
             Self::HigherPriority => "HigherPriority",
             Self::HigherAddress => "HigherAddress",
             Self::ServiceFailing => "ServiceFailing",
+            Self::Demoted => "Demoted",
+            Self::ToldToHandOver => "ToldToHandOver",
             Self::Faulted => "Faulted",
             Self::Recovered => "Recovered",
             Self::Shutdown => "Shutdown",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_api::model::{NodeGroup, NodeSpec};
 use holdfast_api::v1alpha1::Family;
+use holdfast_health::Judgement;
 use holdfast_vrrp::Transition;
 use tokio::sync::oneshot;
 
@@ -14,6 +15,13 @@ use crate::status::GroupStatus;
 pub enum Command {
     /// Do this from now on; what is unchanged is left alone.
     Apply(Box<NodeSpec>),
+    /// A group's health, as its probes have it, from now on; `None`: nothing judges it any more. It may come before the group.
+    Judge {
+        /// The group.
+        group: String,
+        /// Its health.
+        judgement: Option<Judgement>,
+    },
     /// Say what every group is doing.
     Snapshot(oneshot::Sender<Vec<GroupStatus>>),
     /// Hand over every group without a hole and end. A second one ends at once.

@@ -133,6 +133,8 @@ pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) 
         Reason::HigherPriority => format!("{peer} has a higher priority"),
         Reason::HigherAddress => format!("{peer} has the same priority and a higher address"),
         Reason::ServiceFailing => "its service fails; any healthy member goes first".to_owned(),
+        Reason::Demoted => "its node is being worked on; any other member goes first".to_owned(),
+        Reason::ToldToHandOver => "another group of its sync group has left".to_owned(),
         Reason::Faulted if faults.is_empty() => "cannot take part".to_owned(),
         Reason::Faulted => faults.join("; "),
         Reason::Recovered => "can take part again".to_owned(),

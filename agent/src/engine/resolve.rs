@@ -304,6 +304,10 @@ mod tests {
                 arp_reply: false,
             },
             startup_delay: Duration::ZERO,
+            probes: Vec::new(),
+            health: holdfast_health::Policy::without_probes(Priority::DEFAULT),
+            preferred: None,
+            sync_group: None,
             may_become_active: true,
             deleted: false,
         }

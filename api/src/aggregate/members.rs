@@ -179,6 +179,8 @@ pub(super) fn member(scene: &Scene<'_>, place: usize) -> Member {
         node: seen.name().to_owned(),
         state,
         effective_priority: said.and_then(|said| said.effective_priority),
+        priority_explained: said.and_then(|said| said.priority_explained.clone()),
+        failing_probes: Vec::new(),
         since,
         reason: reason(scene, place).map(|reason| words::cut(&reason, REASON_CHARS)),
         interface: said.and_then(|said| said.interface.clone()),

@@ -69,6 +69,12 @@ pub(crate) const fn of_state(reason: Reason) -> &'static str {
         Reason::HigherPriority => "A router with a higher priority advertises itself.",
         Reason::HigherAddress => "A router with the same priority and a higher address advertises itself.",
         Reason::ServiceFailing => "The member's service fails: it stands behind every healthy member.",
+        Reason::Demoted => {
+            "The member's node is being worked on: it stands behind every other member that can serve."
+        }
+        Reason::ToldToHandOver => {
+            "Another group of the member's sync group has left, and this one goes with it."
+        }
         Reason::Faulted => "The member cannot take part; its faults say why.",
         Reason::Recovered => "The member's last fault went away.",
         Reason::Shutdown => "The agent was told to stop.",
@@ -97,6 +103,12 @@ pub(crate) const fn of_fault(fault: Fault) -> &'static str {
         Fault::ProbeFailed => "A probe with `onFailure: Fault` fails. Repair what it watches.",
         Fault::IdentifierInUse => {
             "Another group on the node has the same `virtualRouterID` on the same interface. Change one."
+        }
+        Fault::Maintenance => {
+            "The node is being worked on or shuts down, and gave up the addresses. The message says who asked for it."
+        }
+        Fault::SyncGroup => {
+            "Another group of the same `syncGroup` cannot take part on this node. Repair what its entry says."
         }
     }
 }

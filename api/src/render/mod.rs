@@ -1,6 +1,7 @@
 //! What a group means for one node: selection, overrides, peers. Pure, and the same for groups from files and from the API.
 
 mod model;
+mod probes;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +15,8 @@ use kube::core::{Selector, SelectorExt};
 
 use crate::rules::election_family;
 use crate::v1alpha1::{
-    Advertisement, Family, Mode, NodeAdvertisement, NodeGroup, NodeOverride, Peer, VirtualIPGroup,
-    VirtualIPNodeSpec, defaults,
+    Advertisement, Family, Mode, NodeAdvertisement, NodeDuty, NodeGroup, NodeOverride, NodePreference, Peer,
+    VirtualIPGroup, VirtualIPNodeSpec, defaults,
 };
 
 /// What rendering has to know of a node.
@@ -103,8 +104,20 @@ pub(crate) fn share_of(group: &VirtualIPGroup, facts: NodeView<'_>) -> Option<No
         announcement: spec.announcement,
         startup_delay: spec.startup_delay,
         probes: spec.probes.clone(),
+        flap_damping: spec.flap_damping,
+        sync_group: spec.sync_group.clone(),
+        preferred: preference(group, facts),
+        duty: NodeDuty::default(),
         may_become_active: true,
         deleted: false,
+    })
+}
+
+/// Whether the group is to be on this node by somebody's wish.
+fn preference(group: &VirtualIPGroup, facts: NodeView<'_>) -> Option<NodePreference> {
+    let placement = group.spec.placement.as_ref()?;
+    (placement.preferred_node == facts.name).then(|| NodePreference {
+        until: placement.until.clone(),
     })
 }
 

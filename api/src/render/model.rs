@@ -8,6 +8,7 @@ use holdfast_vrrp as vrrp;
 use ipnet::IpNet;
 use thiserror::Error;
 
+use super::probes;
 use crate::model;
 use crate::v1alpha1::{
     Address, Announcement, Authentication, AuthenticationType, Bind, Checksum, Family, Mode, NodeGroup, Peer,
@@ -70,6 +71,11 @@ pub fn model_group(group: &NodeGroup, secrets: Secrets<'_>) -> Result<model::Nod
     let family = group.advertisement.family.into();
     let sources = parse_all::<IpAddr>(&group.source_addresses, "an address")
         .map_err(at("spec.nodeOverrides[].sourceAddress"))?;
+    let priority = byte(group.priority)
+        .and_then(vrrp::Priority::new)
+        .ok_or_else(|| format!("{} is not a number from 1 to 255", group.priority))
+        .map_err(at("spec.priority"))?;
+    let probes = probes::probes(group, priority, secrets)?;
     Ok(model::NodeGroup {
         name: group.name.clone(),
         uid: group.uid.clone(),
@@ -84,15 +90,19 @@ pub fn model_group(group: &NodeGroup, secrets: Secrets<'_>) -> Result<model::Nod
             .find(|source| vrrp::Family::of(*source) == family),
         addresses: addresses(&group.addresses, family).map_err(at("spec.addresses"))?,
         family,
-        priority: byte(group.priority)
-            .and_then(vrrp::Priority::new)
-            .ok_or_else(|| format!("{} is not a number from 1 to 255", group.priority))
-            .map_err(at("spec.priority"))?,
+        priority,
         advertisement: advertisement(group, family).map_err(at("spec.advertisement"))?,
         preemption: preemption(&group.preemption).map_err(at("spec.preemption"))?,
         authentication: authentication(&group.authentication, secrets).map_err(at("spec.authentication"))?,
         announcement: announcement(group.announcement).map_err(at("spec.announcement"))?,
         startup_delay: group.startup_delay.get(),
+        probes: probes.run,
+        health: probes.policy,
+        preferred: group
+            .preferred
+            .as_ref()
+            .map(|preferred| preferred.until.as_ref().map(|until| until.0)),
+        sync_group: group.sync_group.clone(),
         may_become_active: group.may_become_active,
         deleted: group.deleted,
     })

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Announcement, Authentication, Checksum, Family, Mode, Peer, Preemption, Probe,
-    VirtualIPGroupStatus, defaults,
+    Address, Announcement, Authentication, Checksum, Family, FlapDamping, Maintenance, Mode, Peer, Placement,
+    Preemption, Probe, VirtualIPGroupStatus, defaults,
 };
 use crate::duration::GatewayDuration;
 
@@ -120,14 +120,27 @@ pub struct VirtualIPGroupSpec {
     /// How long after its agent's start a node stays out of the election.
     #[serde(default)]
     pub startup_delay: GatewayDuration,
-    /// What is watched on each node: a node whose service fails hands over. Not built yet: groups with probes are
-    /// refused.
+    /// What is watched on each node: a node whose service fails hands over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub probes: Vec<Probe>,
+    /// How a node that comes and goes is held back, so that the addresses do not swing.
+    #[serde(default)]
+    pub flap_damping: FlapDamping,
+    /// A node that is to serve for a while, whatever the priorities say: a switchover by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+    /// Groups with the same name here move together: one that cannot be served on a node takes the others with it
+    /// (keepalived's `vrrp_sync_group`). They need the same members, interface, priorities and preemption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub sync_group: Option<String>,
+    /// What becomes of a member whose node is being worked on. Without words: nothing, also when it is cordoned.
+    #[serde(default)]
+    pub maintenance: Maintenance,
 }
 
 /// What is different on some nodes.

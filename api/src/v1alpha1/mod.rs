@@ -3,19 +3,30 @@
 
 mod common;
 pub mod defaults;
+mod duty;
 mod group;
 mod node;
+mod probe;
 mod status;
 
 pub use common::{
-    Address, Announcement, Authentication, AuthenticationType, Bind, Checksum, FailureAction,
-    FailureActionType, Family, Mode, Peer, Preemption, PreemptionType, Probe, ProbePreset,
-    SecretKeyReference,
+    Address, Announcement, Authentication, AuthenticationType, Bind, Checksum, Family, Mode, Peer,
+    Preemption, PreemptionType, SecretKeyReference,
+};
+pub use duty::{
+    CordonAction, FlapDamping, Maintenance, NodeDuty, NodeDutyType, NodePreference, Placement, TaintAction,
+    TaintPolicy,
 };
 pub use group::{Advertisement, NodeOverride, VirtualIPGroup, VirtualIPGroupSpec};
 pub use node::{
-    GroupSource, NodeAdvertisement, NodeGroup, NodeGroupStatus, NodeSummary, NodeTransition, VirtualIPNode,
-    VirtualIPNodeSpec, VirtualIPNodeStatus,
+    GroupSource, NodeAdvertisement, NodeGroup, NodeGroupStatus, NodeSummary, NodeTransition, ProbeStatus,
+    ProbeVerdict, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus,
+};
+pub use probe::{
+    Credentials, ExecAction, FailureAction, FailureActionType, FileAction, FileValue, GRPCAction,
+    HTTPGetAction, HTTPHeader, HTTPScheme, HTTPVersion, InterfaceAction, MySQLAction, PeerAction, PeerMethod,
+    PresetOptions, Probe, ProbePreset, ProbeTLS, ProcessAction, QuorumAction, Recover, RouteAction,
+    TCPSocketAction,
 };
 pub use status::{Fault, GroupSummary, Member, MemberState, Transition, VirtualIPGroupStatus};
 
@@ -30,6 +41,8 @@ pub const API_VERSION: &str = "vip.holdfast.dev/v1alpha1";
 pub const FINALIZER: &str = "vip.holdfast.dev/withdraw";
 /// On a `VirtualIPGroup` that carries the cluster's own API endpoint: `"true"` allows its deletion.
 pub const ALLOW_DELETE: &str = "vip.holdfast.dev/allow-delete";
+/// On a Node: `"true"` has its members hand over and give up their addresses, whatever `spec.maintenance` says.
+pub const MAINTENANCE: &str = "vip.holdfast.dev/maintenance";
 /// Writes `VirtualIPNode.spec` and `VirtualIPGroup.status`.
 pub const OPERATOR_FIELD_MANAGER: &str = "holdfast-operator";
 /// Writes `VirtualIPGroup.spec.virtualRouterID` where it was left out.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Announcement, Authentication, Checksum, Family, Fault, MemberState, Mode, Peer, Preemption,
-    Probe,
+    Address, Announcement, Authentication, Checksum, Family, Fault, FlapDamping, MemberState, Mode, NodeDuty,
+    NodePreference, Peer, Preemption, Probe,
 };
 use crate::duration::GatewayDuration;
 
@@ -161,6 +161,19 @@ pub struct NodeGroup {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub probes: Vec<Probe>,
+    /// How the node is held back if it comes and goes.
+    #[serde(default)]
+    pub flap_damping: FlapDamping,
+    /// The sync group whose groups move together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub sync_group: Option<String>,
+    /// That the group is to be on this node by somebody's wish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<NodePreference>,
+    /// What is asked of the node, because it is being worked on.
+    #[serde(default)]
+    pub duty: NodeDuty,
     /// Whether this node may become active: false until every member knows it.
     pub may_become_active: bool,
     /// The group was deleted: hand over, forget it, and acknowledge.
@@ -262,6 +275,20 @@ pub struct NodeGroupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 255))]
     pub effective_priority: Option<i32>,
+    /// How that priority comes about: `200 base − 50 haproxy (connection refused, 3 of 3) = 150`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub priority_explained: Option<String>,
+    /// The probes and what they say, in the order written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub probes: Vec<ProbeStatus>,
+    /// Until when the node is held back, because it came and went too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back_until: Option<MicroTime>,
     /// Since when it has been in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<MicroTime>,
@@ -284,6 +311,41 @@ pub struct NodeGroupStatus {
     /// The last time this node became active or ceased to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_transition: Option<NodeTransition>,
+}
+
+/// What one probe of a group says on one node.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeStatus {
+    /// The probe's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What it says of the service.
+    pub verdict: ProbeVerdict,
+    /// How its runs end: `Passed`, `Failed`, `TimedOut` or `CouldNotRun`; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub outcome: Option<String>,
+    /// What the first run in a row that ended so has found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub message: Option<String>,
+    /// Since when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<MicroTime>,
+}
+
+/// What a probe says of the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub enum ProbeVerdict {
+    /// Nothing yet: it has not been run often enough.
+    NotYetKnown,
+    /// It is as it should be.
+    Passing,
+    /// It is not.
+    Failing,
+    /// It is not, and healing is being tried.
+    Recovering,
 }
 
 /// From where a node has a group's configuration.

@@ -68,6 +68,18 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 255))]
     pub effective_priority: Option<i32>,
+    /// How that priority comes about: `200 base − 50 haproxy (connection refused, 3 of 3) = 150`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub priority_explained: Option<String>,
+    /// The names of its probes that fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(max = 63)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub failing_probes: Vec<String>,
     /// Since when it has been in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<MicroTime>,

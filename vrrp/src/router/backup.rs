@@ -8,7 +8,6 @@ use super::election::{self, AsBackup, Candidate};
 use super::receive::Heard;
 use super::timer::Timer;
 use crate::evidence::Notice;
-use crate::health::Standing;
 use crate::io::Action;
 use crate::state::{Reason, State};
 use crate::time::Instant;
@@ -170,7 +169,7 @@ impl VirtualRouter {
     pub(super) fn candidate(&self) -> Candidate {
         Candidate {
             priority: self.priority(),
-            failing: self.health.standing == Standing::Floor,
+            failing: self.health.standing.is_floor(),
             eligible: self.config.may_become_active,
         }
     }

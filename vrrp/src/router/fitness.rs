@@ -22,20 +22,24 @@ impl VirtualRouter {
         match self.health.standing {
             Standing::Base => self.config.priority,
             Standing::Weighted(priority) => priority,
-            Standing::Floor => self.config.priority.floored(),
+            Standing::Floor | Standing::Demoted => self.config.priority.floored(),
         }
     }
 
     /// Takes note of the node's health.
     pub(super) fn on_health(&mut self, now: Instant, health: Health, out: &mut Vec<Action>) {
         let before = self.priority();
-        let began_to_fail = health.standing == Standing::Floor && self.health.standing != Standing::Floor;
+        let sank = health.standing.is_floor() && !self.health.standing.is_floor();
         self.health = health;
         self.settle(now, out);
         match self.state {
-            State::Active if began_to_fail => {
+            State::Active if sank => {
                 self.resign(now, out);
-                self.enter_backup(now, Reason::ServiceFailing, out);
+                let reason = match health.standing {
+                    Standing::Demoted => Reason::Demoted,
+                    _ => Reason::ServiceFailing,
+                };
+                self.enter_backup(now, reason, out);
             }
             State::Active if self.priority() != before => self.advertise_now(now, out),
             State::Backup => self.reconsider(now),
@@ -57,8 +61,7 @@ impl VirtualRouter {
     }
 
     fn fail(&mut self, now: Instant, faults: Faults, out: &mut Vec<Action>) {
-        // Only a failing service leaves the node able to serve on until a successor does.
-        let able_to_serve = faults == Faults::NONE.with(Fault::ProbeFailed, true);
+        let able_to_serve = faults.is_able_to_serve();
         match self.state {
             State::Active if able_to_serve => self.resign(now, out),
             State::Active => self.leave_at_once(out),

@@ -61,6 +61,14 @@ impl VirtualRouter {
         self.timers.clear_all();
     }
 
+    /// Hands over and stays in the election: whoever is best next, this router included, takes over.
+    pub(super) fn hand_over(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.state == State::Active {
+            self.resign(now, out);
+            self.enter_backup(now, Reason::ToldToHandOver, out);
+        }
+    }
+
     /// Takes note that another router advertises.
     pub(super) fn on_successor(&mut self, now: Instant) {
         if let Some(release) = &mut self.release {

@@ -126,6 +126,7 @@ impl VirtualRouter {
             Input::AddressResult(_) if gap => {}
             Input::AddressResult(result) => self.on_address_result(now, &result, out),
             Input::AddressClaimed(address) => self.on_address_claimed(now, address, out),
+            Input::HandOver => self.hand_over(now, out),
             Input::Shutdown(shutdown) => self.shut_down(now, shutdown, out),
         }
     }

@@ -5,8 +5,9 @@ use crate::state::{Reason, State};
 /// Every change of state that a virtual router makes, with every reason it has for it. docs/state-machine.md draws it.
 pub const TRANSITIONS: &[(State, State, Reason)] = {
     use Reason::{
-        ActiveResigned, ActiveSilent, ActiveUnfit, AddressOwner, Faulted, HigherAddress, HigherPriority,
-        Preempted, Reconfigured, Recovered, Resumed, ServiceFailing, Shutdown, Started, TimeGap,
+        ActiveResigned, ActiveSilent, ActiveUnfit, AddressOwner, Demoted, Faulted, HigherAddress,
+        HigherPriority, Preempted, Reconfigured, Recovered, Resumed, ServiceFailing, Shutdown, Started,
+        TimeGap, ToldToHandOver,
     };
     use State::{Active, Backup, Fault, Initialize};
     &[
@@ -24,6 +25,8 @@ pub const TRANSITIONS: &[(State, State, Reason)] = {
         (Active, Backup, HigherPriority),
         (Active, Backup, HigherAddress),
         (Active, Backup, ServiceFailing),
+        (Active, Backup, Demoted),
+        (Active, Backup, ToldToHandOver),
         (Active, Backup, TimeGap),
         (Active, Fault, Faulted),
         (Active, Initialize, Shutdown),

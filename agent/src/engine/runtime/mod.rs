@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use holdfast_health::Judgement;
 use holdfast_vrrp::{Action, Family, Input, Instant, Shutdown};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
@@ -64,6 +65,8 @@ pub struct Runtime {
     /// A specification that came before the kernel's state was known.
     early_spec: Option<Box<holdfast_api::model::NodeSpec>>,
     predecessor: Predecessor,
+    /// Each group's health as its probes have it, perhaps before the group itself.
+    judgements: BTreeMap<String, Judgement>,
 
     /// The groups, each in a slot that it keeps for life; the timers and tickets know it by that.
     groups: Vec<Option<Group>>,
@@ -167,6 +170,7 @@ impl Runtime {
             resolve_at: None,
             early_spec: None,
             predecessor: parts.predecessor,
+            judgements: BTreeMap::new(),
             groups: Vec::new(),
             slots: BTreeMap::new(),
             vips: BTreeMap::new(),
@@ -243,6 +247,10 @@ impl Runtime {
             match command {
                 Command::Apply(spec) if self.facts.synced() => self.apply(*spec),
                 Command::Apply(spec) => self.early_spec = Some(spec),
+                Command::Judge { group, judgement } => match judgement {
+                    Some(judgement) => drop(self.judgements.insert(group, judgement)),
+                    None => drop(self.judgements.remove(&group)),
+                },
                 Command::Snapshot(answer) => self.snapshot(answer),
                 Command::Stop => self.stop(),
                 Command::Yield(answer) => {

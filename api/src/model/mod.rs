@@ -3,9 +3,14 @@
 //! A value of these types has passed the rules; it is built from the YAML types by [`crate::render`] (a group for a
 //! node) and by [`NodeSpec`]'s conversion (what an agent is given).
 
+pub mod probe;
+
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
+
+use holdfast_health::Policy;
+use jiff::Timestamp;
 
 use holdfast_vrrp::{
     Authentication, Checksum, Family, Interval, Peer, Preemption, Priority, Version, VirtualRouterId,
@@ -49,6 +54,15 @@ pub struct NodeGroup {
     pub announcement: Announcement,
     /// How long after start the node stays out of the election.
     pub startup_delay: Duration,
+    /// The probes that are run.
+    pub probes: Vec<probe::Probe>,
+    /// What decides about the node's health: its base is [`NodeGroup::priority`], and it is not preferred, which only the
+    /// present time can say.
+    pub health: Policy,
+    /// That the group is to be on this node by somebody's wish, and until when; `None` inside: for good.
+    pub preferred: Option<Option<Timestamp>>,
+    /// The sync group whose groups move together.
+    pub sync_group: Option<String>,
     /// Whether this node may become Active; false until every member knows it.
     pub may_become_active: bool,
     /// The group was deleted: hand over, forget it, and acknowledge.

@@ -1,0 +1,27 @@
+//! One thing to look at, as something that can be run again and again.
+
+use futures::future::BoxFuture;
+use holdfast_health::Run;
+
+/// One thing to look at. A run is dropped when its time is over; nothing of it is left behind then.
+pub trait Check: Send {
+    /// Looks once.
+    fn run<'a>(&'a mut self, scene: &'a Scene) -> BoxFuture<'a, Run>;
+}
+
+/// For whom a check is run, for programs that want to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scene {
+    /// The node's name.
+    pub node: String,
+    /// The group's name.
+    pub group: String,
+    /// The probe's name.
+    pub probe: String,
+    /// The interface of the group's election, if it is known.
+    pub interface: Option<String>,
+    /// The group's state on this node: `Active`.
+    pub state: &'static str,
+    /// Its priority in the election; 0 before it has one.
+    pub priority: u8,
+}

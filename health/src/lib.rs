@@ -1,0 +1,12 @@
+//! What probes find, as a node's place in the election: which of them fail, what that does to the priority, and why.
+//!
+//! Sans-IO like the protocol: results and time go in, a [`Judgement`] and its explanation come out. A judgement is made
+//! anew from the present facts each time; nothing is counted up and down.
+
+mod judgement;
+mod policy;
+mod run;
+
+pub use judgement::{HeldBack, Judgement, ProbeReport, Report, Verdict};
+pub use policy::{Damping, Duty, Kind, OnFailure, Policy, Probe, Recovery, Thresholds};
+pub use run::{Outcome, Run};

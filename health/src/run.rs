@@ -1,0 +1,56 @@
+//! What one run of a probe found.
+
+use core::fmt;
+
+/// What one run of a probe found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// In one word.
+    pub outcome: Outcome,
+    /// In a few words, for people: `connection refused`, `answered 503`. Empty if there is nothing to say.
+    pub message: String,
+    /// What the run adds to the priority while the probe passes: the number in a file.
+    pub adds: Option<i16>,
+}
+
+/// How one run of a probe ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Outcome {
+    /// What was looked for is as it should be.
+    Passed,
+    /// It is not.
+    Failed,
+    /// There was no answer in time.
+    TimedOut,
+    /// The probe itself could not be run: its program is missing, no process could be started.
+    CouldNotRun,
+}
+
+impl Outcome {
+    /// The word as status shows it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+            Self::TimedOut => "TimedOut",
+            Self::CouldNotRun => "CouldNotRun",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Run {
+    /// A run that ended so.
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            message: message.into(),
+            adds: None,
+        }
+    }
+}
