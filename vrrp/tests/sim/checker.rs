@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use holdfast_vrrp::{Preemption, Standing, State};
+use holdfast_vrrp::{Preemption, State};
 
 use crate::bounds::Bounds;
 use crate::clock::Moment;
@@ -359,7 +359,7 @@ impl Checker {
             let willing = match node.config.preemption {
                 Preemption::Immediate => true,
                 // A node that is in doubt about itself does not count down.
-                Preemption::Delayed(_) => node.health.standing != Standing::Floor,
+                Preemption::Delayed(_) => !node.health.standing.is_floor(),
                 Preemption::Never => {
                     let unfit = holder.standing().is_floor() && !node.standing().is_floor();
                     node.standing().is_owner() || unfit

@@ -246,11 +246,15 @@ impl Generator {
     }
 
     fn draw_health(&mut self, node: usize) {
-        let step = match self.rng.below(5) {
-            0 => Step::Fault(node, Fault::ProbeFailed, true),
-            1 => Step::Fault(node, Fault::ProbeFailed, false),
-            2 => Step::Standing(node, Standing::Floor),
-            3 => Step::Standing(node, Standing::Base),
+        let fault = self
+            .rng
+            .pick(&[Fault::ProbeFailed, Fault::Maintenance, Fault::SyncGroup]);
+        let step = match self.rng.below(8) {
+            0 => Step::Fault(node, fault, true),
+            1 | 2 => Step::Fault(node, fault, false),
+            3 => Step::Standing(node, self.rng.pick(&[Standing::Floor, Standing::Demoted])),
+            4 => Step::Standing(node, Standing::Base),
+            5 => Step::HandOver(node),
             _ => Step::Standing(node, Standing::Weighted(self.draw_priority())),
         };
         self.push(step);
@@ -299,7 +303,10 @@ impl Generator {
         self.push(Step::Damage(Damage::default()));
         self.push(Step::Heal);
         for node in 0..self.hosts.len() {
-            let mut steps = vec![Step::Fault(node, Fault::ProbeFailed, false)];
+            let mut steps: Vec<Step> = [Fault::ProbeFailed, Fault::Maintenance, Fault::SyncGroup]
+                .into_iter()
+                .map(|fault| Step::Fault(node, fault, false))
+                .collect();
             if !self.link_up[node] {
                 steps.push(Step::Link(node, true));
             }

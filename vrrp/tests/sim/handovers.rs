@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use holdfast_vrrp::{Fault, Shutdown, Standing};
+use holdfast_vrrp::{Fault, Preemption, Shutdown, Standing};
 
 use crate::scenario::{Edit, Group, Step};
 use crate::script::{Script, group};
@@ -61,10 +61,13 @@ fn a_planned_stop_leaves_no_hole_even_if_every_resignation_is_lost() {
 }
 
 #[test]
-fn a_failing_service_hands_over_without_a_hole() {
+fn a_failing_service_or_a_node_that_is_worked_on_hands_over_without_a_hole() {
     for step in [
         Step::Standing(1, Standing::Floor),
+        Step::Standing(1, Standing::Demoted),
         Step::Fault(1, Fault::ProbeFailed, true),
+        Step::Fault(1, Fault::Maintenance, true),
+        Step::Fault(1, Fault::SyncGroup, true),
     ] {
         let mut script = Script::new(&group(100), &[100, 200], NO_CHANGE);
         script
@@ -72,6 +75,22 @@ fn a_failing_service_hands_over_without_a_hole() {
             .then(&step)
             .wait_without_a_hole(Duration::from_millis(600));
         assert_eq!(script.holders(), [0]);
+    }
+}
+
+#[test]
+fn a_router_that_is_told_to_hand_over_does_so_without_a_hole_and_comes_back_only_if_preemption_says_so() {
+    for (preemption, after) in [(Preemption::Never, 0), (Preemption::Immediate, 1)] {
+        let mut script = Script::new(&group(100), &[100, 200], |_, config| {
+            config.preemption = preemption
+        });
+        script
+            .settle()
+            .then(&Step::HandOver(1))
+            .wait_without_a_hole(Duration::from_millis(250));
+        assert_eq!(script.holders(), [0]);
+        script.wait_without_a_hole(Duration::from_secs(1));
+        assert_eq!(script.settle().holders(), [after]);
     }
 }
 
@@ -138,7 +157,7 @@ fn a_killed_router_that_is_back_before_anybody_noticed_stays_active() {
 fn a_killed_router_that_is_back_too_late_finds_its_successor_and_lets_go() {
     let group = group(100);
     let mut script = Script::new(&group, &[200, 100], |_, config| {
-        config.preemption = holdfast_vrrp::Preemption::Never;
+        config.preemption = Preemption::Never;
     });
     script.settle();
     let killed = script.active()[0];

@@ -5,7 +5,7 @@ use crate::mutation::Mutation;
 use crate::replay::{self, Failure};
 
 /// How many random scenarios a broken node gets to show itself.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1500;
 
 fn catches(mutation: Mutation, invariant: Invariant) {
     let caught = |seed| matches!(replay::run(seed, mutation), Err(Failure::Violated(violation)) if violation.invariant == invariant);

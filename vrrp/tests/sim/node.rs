@@ -31,6 +31,7 @@ pub enum Frame {
 pub enum Message {
     Health(Health),
     Configure(Box<Config>),
+    HandOver,
     Shutdown(Shutdown),
     /// The answers to the bind operation of this number.
     Bound(u64),
@@ -229,7 +230,7 @@ impl Node {
         match self.health.standing {
             Standing::Base => self.config.priority,
             Standing::Weighted(priority) => priority,
-            Standing::Floor => self.config.priority.floored(),
+            Standing::Floor | Standing::Demoted => self.config.priority.floored(),
         }
     }
 }
@@ -241,6 +242,7 @@ impl Message {
         match self {
             Self::Health(health) => Some(Input::Health(health)),
             Self::Configure(config) => Some(Input::Configure(config)),
+            Self::HandOver => Some(Input::HandOver),
             Self::Shutdown(how) => Some(Input::Shutdown(how)),
             Self::Bound(bind) => (bind == last_bind).then_some(Input::AddressResult(AddressResult::Bound)),
             Self::Failed(bind) => (bind == last_bind).then_some(Input::AddressResult(AddressResult::Failed)),

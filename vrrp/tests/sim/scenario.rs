@@ -66,6 +66,8 @@ pub enum Step {
     Fault(usize, Fault, bool),
     /// The node's service fails, recovers, or weighs in.
     Standing(usize, Standing),
+    /// The node's router is told to hand over: another one that moves together with it has left.
+    HandOver(usize),
     /// The node's configuration is edited.
     Configure(usize, Edit),
     /// Somebody takes the node's first virtual address away.

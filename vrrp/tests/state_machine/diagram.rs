@@ -79,6 +79,8 @@ fn every_arrow_of_the_diagram_is_walked() {
     walk(active().hear(LOWER, 200));
     walk(active().hear(HIGHER, 100));
     walk(active().health(&[], Standing::Floor));
+    walk(active().health(&[], Standing::Demoted));
+    walk(active().hand_over());
     let mut solo = active();
     solo.now = solo.now + 1000 * SECOND;
     walk(solo.input(holdfast_vrrp::Input::Timeout));

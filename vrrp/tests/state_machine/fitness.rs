@@ -4,12 +4,15 @@ use holdfast_vrrp::{Fault, Reason, Standing, State};
 
 use crate::harness::*;
 
-const HARD: [Fault; 4] = [
+const HARD: [Fault; 5] = [
     Fault::InterfaceMissing,
     Fault::LinkDown,
     Fault::NoSourceAddress,
     Fault::BindFailed,
+    Fault::IdentifierInUse,
 ];
+
+const ABLE_TO_SERVE: [Fault; 3] = [Fault::ProbeFailed, Fault::Maintenance, Fault::SyncGroup];
 
 #[test]
 fn a_lost_link_source_or_binding_makes_an_active_router_leave_at_once() {
@@ -118,27 +121,30 @@ fn a_recomputed_down_timer_does_not_lie_in_the_past() {
 }
 
 #[test]
-fn a_failing_service_hands_over_and_stays_in_the_election() {
-    let mut solo = Solo::active(config(100));
-    let out = solo.health(&[], Standing::Floor);
-    assert_eq!(out[0], send(0));
-    assert_eq!(
-        transitions(&out),
-        [(State::Active, State::Backup, Reason::ServiceFailing)]
-    );
-    let floor = priority(100).floored();
-    let snapshot = solo.snapshot();
-    assert_eq!(
-        (snapshot.priority, snapshot.releasing, snapshot.holding),
-        (floor, true, true)
-    );
+fn a_member_that_sinks_to_the_floor_band_hands_over_and_stays_in_the_election() {
+    for (standing, reason) in [
+        (Standing::Floor, Reason::ServiceFailing),
+        (Standing::Demoted, Reason::Demoted),
+    ] {
+        let mut solo = Solo::active(config(100));
+        let out = solo.health(&[], standing);
+        assert_eq!(out[0], send(0));
+        assert_eq!(transitions(&out), [(State::Active, State::Backup, reason)]);
+        let floor = priority(100).floored();
+        let snapshot = solo.snapshot();
+        assert_eq!(
+            (snapshot.priority, snapshot.releasing, snapshot.holding),
+            (floor, true, true)
+        );
+    }
 }
 
 #[test]
-fn the_best_failing_member_serves_on_without_a_hole_when_nobody_else_does() {
-    for base in [16, 17, 100, 255] {
+fn the_best_member_of_the_floor_band_serves_on_without_a_hole_when_nobody_else_does() {
+    let standings = [Standing::Floor, Standing::Demoted];
+    for (base, standing) in [16, 17, 100, 255].into_iter().zip(standings.into_iter().cycle()) {
         let mut solo = Solo::active(config(base));
-        solo.health(&[], Standing::Floor);
+        solo.health(&[], standing);
         let floor = priority(base).floored().get();
         let log = solo.pass(5 * SECOND);
         let (at, transition) = first_transition(&log).unwrap();
@@ -150,6 +156,20 @@ fn the_best_failing_member_serves_on_without_a_hole_when_nobody_else_does() {
         assert_eq!(solo.bound(), [BURST]);
         assert!(!solo.snapshot().releasing);
         assert_eq!(solo.health(&[], Standing::Base), [send(base)]);
+    }
+}
+
+#[test]
+fn one_that_serves_in_the_floor_band_shows_nothing_of_another_reason_to_be_there() {
+    let mut solo = Solo::active(config(100));
+    solo.health(&[], Standing::Demoted);
+    solo.pass(5 * SECOND);
+    solo.bound();
+    assert_eq!(solo.state(), State::Active);
+    let wake = solo.router.next_timeout();
+    for standing in [Standing::Floor, Standing::Demoted, Standing::Floor] {
+        assert_eq!(solo.health(&[], standing), []);
+        assert_eq!(solo.router.next_timeout(), wake);
     }
 }
 
@@ -166,29 +186,53 @@ fn a_backup_whose_service_fails_stays_backup_behind_all_healthy_ones() {
 }
 
 #[test]
-fn a_failed_probe_with_fault_hands_over_and_leaves_the_election() {
+fn a_fault_that_leaves_the_node_able_to_serve_hands_over_and_leaves_the_election() {
+    for fault in ABLE_TO_SERVE {
+        let mut solo = Solo::active(config(100));
+        let out = solo.health(&[fault], Standing::Base);
+        assert_eq!(out[0], send(0));
+        assert_eq!(
+            transitions(&out),
+            [(State::Active, State::Fault, Reason::Faulted)]
+        );
+        assert!(solo.snapshot().holding, "it serves until the successor does");
+        let log = solo.pass(5 * SECOND);
+        assert_eq!(times_of(&log, &unbind(&[VIP])), [4 * SECOND]);
+        assert_eq!(solo.state(), State::Fault);
+        assert_eq!(solo.router.next_timeout(), None);
+    }
+}
+
+#[test]
+fn another_such_fault_while_handing_over_does_not_end_the_handover() {
     let mut solo = Solo::active(config(100));
-    let out = solo.health(&[Fault::ProbeFailed], Standing::Base);
-    assert_eq!(out[0], send(0));
-    assert_eq!(
-        transitions(&out),
-        [(State::Active, State::Fault, Reason::Faulted)]
-    );
-    assert!(solo.snapshot().holding, "it serves until the successor does");
-    let log = solo.pass(5 * SECOND);
-    assert_eq!(times_of(&log, &unbind(&[VIP])), [4 * SECOND]);
-    assert_eq!(solo.state(), State::Fault);
-    assert_eq!(solo.router.next_timeout(), None);
+    solo.health(&[Fault::ProbeFailed], Standing::Base);
+    solo.pass(SECOND / 2);
+    assert_eq!(solo.health(&ABLE_TO_SERVE, Standing::Demoted), []);
+    assert!(solo.snapshot().holding);
+    assert_eq!(solo.wakes_in(), SECOND / 2, "nor does it begin anew");
+}
+
+#[test]
+fn such_a_fault_together_with_a_lost_link_leaves_at_once() {
+    for fault in ABLE_TO_SERVE {
+        let mut solo = Solo::active(config(100));
+        let out = solo.health(&[fault, Fault::LinkDown], Standing::Base);
+        assert_eq!(out[..2], [send(0), unbind(&[VIP])]);
+        assert_eq!(solo.state(), State::Fault);
+    }
 }
 
 #[test]
 fn a_link_lost_while_handing_over_ends_the_handover() {
-    let mut solo = Solo::active(config(100));
-    solo.health(&[Fault::ProbeFailed], Standing::Base);
-    assert_eq!(
-        solo.health(&[Fault::ProbeFailed, Fault::LinkDown], Standing::Base),
-        [unbind(&[VIP])]
-    );
+    for fault in ABLE_TO_SERVE {
+        let mut solo = Solo::active(config(100));
+        solo.health(&[fault], Standing::Base);
+        assert_eq!(
+            solo.health(&[fault, Fault::LinkDown], Standing::Base),
+            [unbind(&[VIP])]
+        );
+    }
 
     let mut solo = Solo::active(config(100));
     solo.hear(HIGHER, 200);

@@ -1,6 +1,6 @@
-//! Leaving without a hole: planned stop, demotion, and being beaten.
+//! Leaving without a hole: planned stop, being told to hand over, and being beaten.
 
-use holdfast_vrrp::{Action, Input, Reason, Shutdown, State};
+use holdfast_vrrp::{Action, Fault, Input, Reason, Shutdown, Standing, State};
 
 use crate::harness::*;
 
@@ -203,4 +203,76 @@ fn a_handover_interrupted_by_a_gap_in_time_ends() {
     solo.now = solo.now + 60 * SECOND;
     assert_eq!(solo.input(Input::Timeout), [unbind(&[VIP])]);
     assert!(solo.router.is_stopped());
+}
+
+#[test]
+fn a_router_that_is_told_to_hand_over_resigns_serves_on_and_stays_in_the_election() {
+    let mut solo = Solo::active(config(200));
+    let out = solo.hand_over();
+    assert_eq!(out[0], send(0));
+    assert_eq!(
+        transitions(&out),
+        [(State::Active, State::Backup, Reason::ToldToHandOver)]
+    );
+    assert_eq!(out.len(), 2);
+    let snapshot = solo.snapshot();
+    assert!(snapshot.releasing && snapshot.holding);
+    assert_eq!(snapshot.priority, priority(200), "a Backup like any other");
+    assert_eq!(
+        solo.hand_over(),
+        [],
+        "told again, it has nothing more to hand over"
+    );
+    solo.pass(skew(16));
+    solo.hear(LOWER, 16);
+    let log = solo.pass(millis(200));
+    assert_eq!(times_of(&log, &unbind(&[VIP])), [millis(200)]);
+}
+
+#[test]
+fn a_router_that_was_told_to_hand_over_goes_on_when_nobody_else_takes_over() {
+    let mut solo = Solo::active(config(200));
+    solo.hand_over();
+    let log = solo.pass(active_down(200));
+    assert_eq!(
+        times_of(&log, &send(0)),
+        [SECOND],
+        "the first word may have been lost"
+    );
+    let (at, transition) = first_transition(&log).unwrap();
+    assert_eq!((at, transition.to), (active_down(200), State::Active));
+    assert!(!log.iter().any(|(_, action)| matches!(action, Action::Unbind(_))));
+}
+
+#[test]
+fn a_router_that_was_told_to_hand_over_leaves_the_others_the_time_to_hear_it_twice() {
+    for length in [millis(10), millis(100), SECOND] {
+        let mut start = config(254);
+        start.interval = interval(length);
+        let mut solo = Solo::active(start);
+        solo.hand_over();
+        // Priority 0 twice, an interval apart, and the longest Skew_Time after the second.
+        let log = solo.pass(2 * length);
+        assert_eq!(first_transition(&log), None, "at {length:?}");
+        assert_eq!(sent(log.iter().map(|(_, action)| action)), [0]);
+    }
+}
+
+#[test]
+fn a_router_that_is_not_active_has_nothing_to_hand_over() {
+    let failed = || {
+        let mut solo = Solo::backup(config(100));
+        solo.health(&[Fault::LinkDown], Standing::Base);
+        solo
+    };
+    for mut solo in [
+        Solo::new(config(100)),
+        Solo::backup(config(100)),
+        failed(),
+        Solo::resumed(config(100), 20 * SECOND, false),
+    ] {
+        let before = (solo.snapshot(), solo.router.next_timeout());
+        assert_eq!(solo.hand_over(), []);
+        assert_eq!((solo.snapshot(), solo.router.next_timeout()), before);
+    }
 }

@@ -221,6 +221,10 @@ impl Solo {
         self.input(Input::Configure(Box::new(config)))
     }
 
+    pub fn hand_over(&mut self) -> Vec<Action> {
+        self.input(Input::HandOver)
+    }
+
     pub fn shut_down(&mut self, shutdown: Shutdown) -> Vec<Action> {
         self.input(Input::Shutdown(shutdown))
     }

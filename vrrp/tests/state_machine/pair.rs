@@ -152,6 +152,40 @@ fn a_planned_stop_whose_every_priority_zero_is_lost_leaves_no_hole() {
 }
 
 #[test]
+fn a_router_that_is_told_to_hand_over_moves_without_a_hole_even_if_its_first_word_is_lost() {
+    for lost in [0, 1] {
+        let never = |own| Config {
+            preemption: Preemption::Never,
+            ..config(own)
+        };
+        let mut pair = Pair::settled(never(200), never(16));
+        pair.lose[0] = lost;
+        pair.tell(0, Solo::hand_over);
+        pair.pass(20 * SECOND);
+        assert_eq!(pair.states(), [State::Backup, State::Active]);
+        assert_eq!(
+            (pair.unserved, pair.served_twice),
+            (Duration::ZERO, Duration::ZERO)
+        );
+    }
+}
+
+#[test]
+fn a_demoted_router_moves_without_a_hole_and_serves_when_nobody_else_does() {
+    let mut pair = Pair::settled(config(200), config(100));
+    pair.tell(0, |node| node.health(&[], Standing::Demoted));
+    pair.pass(10 * SECOND);
+    assert_eq!(pair.states(), [State::Backup, State::Active]);
+    pair.tell(1, |node| node.health(&[Fault::ProbeFailed], Standing::Base));
+    pair.pass(10 * SECOND);
+    assert_eq!(pair.states(), [State::Active, State::Fault]);
+    assert_eq!(
+        (pair.unserved, pair.served_twice),
+        (Duration::ZERO, Duration::ZERO)
+    );
+}
+
+#[test]
 fn the_return_of_the_preferred_router_leaves_no_hole() {
     let mut pair = Pair::settled(config(200), config(100));
     pair.tell(0, |node| node.health(&[Fault::LinkDown], Standing::Base));

@@ -33,6 +33,7 @@ enum Event {
     Configure(Box<Config>),
     Address(AddressResult),
     Claimed(IpAddr),
+    HandOver,
     Shutdown(Shutdown),
 }
 
@@ -66,6 +67,7 @@ fn a_standing() -> impl Strategy<Value = Standing> {
     prop_oneof![
         Just(Standing::Base),
         Just(Standing::Floor),
+        Just(Standing::Demoted),
         (1..=254u8).prop_map(|value| Standing::Weighted(priority(value))),
     ]
 }
@@ -161,6 +163,7 @@ fn an_event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Address(AddressResult::Failed)),
         2 => an_address().prop_map(|address| Event::Address(AddressResult::Removed(address))),
         2 => an_address().prop_map(Event::Claimed),
+        1 => Just(Event::HandOver),
         1 => prop_oneof![2 => Just(Shutdown::Planned), 1 => Just(Shutdown::Immediate)].prop_map(Event::Shutdown),
     ]
 }
@@ -251,6 +254,9 @@ impl Watched {
             }
             Event::Claimed(address) => {
                 self.handle(Input::AddressClaimed(address));
+            }
+            Event::HandOver => {
+                self.handle(Input::HandOver);
             }
             Event::Shutdown(shutdown) => {
                 self.handle(Input::Shutdown(shutdown));
@@ -435,6 +441,7 @@ proptest! {
                 }
                 Event::Configure(config) => router.handle(now, Input::Configure(config), &mut out),
                 Event::Address(result) => router.handle(now, Input::AddressResult(result), &mut out),
+                Event::HandOver => router.handle(now, Input::HandOver, &mut out),
                 Event::Claimed(address) => router.handle(now, Input::AddressClaimed(address), &mut out),
                 Event::Shutdown(shutdown) => router.handle(now, Input::Shutdown(shutdown), &mut out),
                 _ => router.handle(now, Input::Timeout, &mut out),

@@ -18,7 +18,9 @@ impl World {
         };
         let last = match message {
             Message::Bound(_) | Message::Failed(_) | Message::Removed(_) => &mut process.last_answer,
-            Message::Health(_) | Message::Configure(_) | Message::Shutdown(_) => &mut process.last_order,
+            Message::Health(_) | Message::Configure(_) | Message::HandOver | Message::Shutdown(_) => {
+                &mut process.last_order
+            }
         };
         *last = (self.now + latency).max(*last);
         let incarnation = process.incarnation;

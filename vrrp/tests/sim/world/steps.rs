@@ -1,6 +1,6 @@
 //! What is done to nodes and the link between them: the steps of a scenario.
 
-use holdfast_vrrp::{Fault, Input, Shutdown, Standing};
+use holdfast_vrrp::{Fault, Input, Shutdown};
 
 use super::World;
 use crate::invariants::Invariant;
@@ -65,13 +65,17 @@ impl World {
                 self.set_fault(*node, *fault, *present);
             }
             Step::Standing(node, standing) => {
-                if *standing == Standing::Floor {
+                if standing.is_floor() {
                     self.checker.hands_over(self.now, &self.nodes, *node);
                 } else {
                     self.checker.disturb(self.now, *node);
                 }
                 self.nodes[*node].health.standing = *standing;
                 self.tell(*node, Message::Health(self.nodes[*node].health));
+            }
+            Step::HandOver(node) => {
+                self.checker.hands_over(self.now, &self.nodes, *node);
+                self.tell(*node, Message::HandOver);
             }
             Step::Configure(node, edit) => self.configure(*node, edit),
             Step::DeleteAddress(node) => {
