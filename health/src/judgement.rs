@@ -1,8 +1,11 @@
 //! What comes out: a node's health, and everything that explains it.
 
-use holdfast_vrrp::{Health, Instant};
+use core::num::NonZeroU8;
 
-use crate::run::Outcome;
+use holdfast_vrrp::{Fault, Health, Instant};
+
+use crate::policy::OnFailure;
+use crate::run::{Outcome, Run};
 
 /// A node's health as its probes have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +18,10 @@ pub struct Judgement {
 }
 
 /// A judgement with everything that explains it.
+///
+/// But for [`ProbeReport::streak`] and [`ProbeReport::latest`] nothing in it changes from run to run: texts change with a
+/// verdict, or when the runs end in another way for as long as it takes to make a verdict. [`Report::same_for_status`] compares
+/// what does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// The judgement.
@@ -22,7 +29,7 @@ pub struct Report {
     /// The strict judgement's priority as a sum: `200 base − 50 haproxy (connection refused, 3 of 3) = 150`.
     pub sum: String,
     /// For each fault of the strict judgement a sentence: what fails, why, and what to look at.
-    pub faults: Vec<(holdfast_vrrp::Fault, String)>,
+    pub faults: Vec<(Fault, String)>,
     /// The probes in the order written.
     pub probes: Vec<ProbeReport>,
     /// Whether the node is better than it is allowed to show.
@@ -34,7 +41,7 @@ pub struct Report {
 pub struct HeldBack {
     /// Until when, if nothing changes for the worse meanwhile.
     pub until: Instant,
-    /// How often its fitness changed within the window.
+    /// How often its fitness had changed within the window when that began.
     pub changes: u8,
 }
 
@@ -43,17 +50,54 @@ pub struct HeldBack {
 pub struct ProbeReport {
     /// Its name.
     pub name: String,
+    /// What its failure does, if no quorum names it.
+    pub on_failure: OnFailure,
+    /// The quorum that names it: it counts there only.
+    pub quorum: Option<String>,
     /// What it says of the service.
     pub verdict: Verdict,
     /// Since when it says so; `None` while nothing is known.
     pub since: Option<Instant>,
-    /// How the last run ended; `None` before the first, and for a quorum.
+    /// How the runs ended that led to the verdict, or that have ended in another way since for as long as it takes to make a
+    /// verdict; `None` before the first run, and for a quorum.
     pub outcome: Option<Outcome>,
-    /// What was found: of the first run in a row that ended so, so that it does not change with each run.
+    /// What the first of those runs found. For a quorum, how many of its probes pass.
     pub message: String,
     /// How many runs in a row have spoken against the verdict or, while nothing is known, for what it will be; and how many it
-    /// takes.
+    /// takes. For a quorum: how many of its probes pass, and how many have to. Changes from run to run: for who looks at the
+    /// node itself, not for the API.
     pub streak: (u8, u8),
+    /// The last run, whatever came of it; `None` before the first, and for a quorum. Changes from run to run like
+    /// [`Self::streak`].
+    pub latest: Option<Run>,
+    /// The last attempt at healing, if there was one.
+    pub healing: Option<Healing>,
+}
+
+/// An attempt at healing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Healing {
+    /// The how-manieth of its series, from 1.
+    pub attempt: NonZeroU8,
+    /// How many there are to be in a series.
+    pub of: NonZeroU8,
+    /// Whether it is still being tried.
+    pub running: bool,
+    /// When it ended.
+    pub ended: Option<Instant>,
+    /// How it ended, if that is known: whether it helped, the probe's next runs say.
+    pub result: Option<Run>,
+}
+
+/// Healing is to be tried now; [`crate::GroupHealth::recovered`] is to be told how it ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recover {
+    /// The probe that asks for it.
+    pub probe: String,
+    /// The how-manieth attempt of a series this is, from 1.
+    pub attempt: NonZeroU8,
+    /// How many there are to be in a series.
+    pub of: NonZeroU8,
 }
 
 /// What a probe says of the service.
@@ -65,7 +109,7 @@ pub enum Verdict {
     Passing,
     /// It is not.
     Failing,
-    /// It is not, and healing is being tried: the node is not given up yet.
+    /// It is not, and healing is being tried: it counts as before, the node is not given up yet.
     Recovering,
 }
 
@@ -78,5 +122,48 @@ impl Verdict {
             Self::Failing => "Failing",
             Self::Recovering => "Recovering",
         }
+    }
+}
+
+impl Report {
+    /// Whether this says the same as `other` but for what changes from run to run, and so need not be written again.
+    pub fn same_for_status(&self, other: &Self) -> bool {
+        self.judgement == other.judgement
+            && self.sum == other.sum
+            && self.faults == other.faults
+            && self.held_back == other.held_back
+            && self.probes.len() == other.probes.len()
+            && self
+                .probes
+                .iter()
+                .zip(&other.probes)
+                .all(|(one, other)| one.same_for_status(other))
+    }
+}
+
+impl ProbeReport {
+    /// Whether this says the same as `other` but for what changes from run to run.
+    pub fn same_for_status(&self, other: &Self) -> bool {
+        // Taken apart, so that a new field has to be thought of here.
+        let Self {
+            name,
+            on_failure,
+            quorum,
+            verdict,
+            since,
+            outcome,
+            message,
+            streak: _,
+            latest: _,
+            healing,
+        } = self;
+        *name == other.name
+            && *on_failure == other.on_failure
+            && *quorum == other.quorum
+            && *verdict == other.verdict
+            && *since == other.since
+            && *outcome == other.outcome
+            && *message == other.message
+            && *healing == other.healing
     }
 }

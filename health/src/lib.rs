@@ -3,10 +3,17 @@
 //! Sans-IO like the protocol: results and time go in, a [`Judgement`] and its explanation come out. A judgement is made
 //! anew from the present facts each time; nothing is counted up and down.
 
+mod assess;
+mod explain;
+mod group;
 mod judgement;
 mod policy;
+mod probes;
+mod quorum;
 mod run;
+mod tracker;
 
-pub use judgement::{HeldBack, Judgement, ProbeReport, Report, Verdict};
+pub use group::GroupHealth;
+pub use judgement::{Healing, HeldBack, Judgement, ProbeReport, Recover, Report, Verdict};
 pub use policy::{Damping, Duty, Kind, OnFailure, Policy, Probe, Recovery, Thresholds};
 pub use run::{Outcome, Run};

@@ -13,7 +13,8 @@ pub struct Run {
     pub adds: Option<i16>,
 }
 
-/// How one run of a probe ended.
+/// How one run of a probe ended. Everything but [`Outcome::Passed`] speaks against the probe; the words tell people where to
+/// look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Outcome {
     /// What was looked for is as it should be.
@@ -36,6 +37,11 @@ impl Outcome {
             Self::CouldNotRun => "CouldNotRun",
         }
     }
+
+    /// Whether a run that ended so speaks for the service.
+    pub const fn is_pass(self) -> bool {
+        matches!(self, Self::Passed)
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -45,6 +51,9 @@ impl fmt::Display for Outcome {
 }
 
 impl Run {
+    /// Of a longer message the rest is cut off, so that a probe that floods its output fills no memory.
+    pub const LONGEST_MESSAGE: usize = 4096;
+
     /// A run that ended so.
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         Self {
@@ -52,5 +61,13 @@ impl Run {
             message: message.into(),
             adds: None,
         }
+    }
+
+    /// The same with a message of [`Self::LONGEST_MESSAGE`] bytes at most.
+    pub(crate) fn cut(mut self) -> Self {
+        let end = self.message.floor_char_boundary(Self::LONGEST_MESSAGE);
+        self.message.truncate(end);
+        self.message.shrink_to_fit();
+        self
     }
 }
