@@ -25,6 +25,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tshark", "tshark"),
     ("zebra", "frr"),
     ("vrrpd", "frr"),
+    ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
+    ("mariadb", "mariadb-client"),
+    ("mariadbd", "mariadb-server"),
+    ("mariadb-install-db", "mariadb-server"),
 ];
 
 /// Fails with one sentence naming the package unless each of `tools` is installed.

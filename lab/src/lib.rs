@@ -45,6 +45,7 @@ mod process;
 mod responder;
 mod rtnetlink;
 pub mod sandbox;
+pub mod service;
 mod sys;
 pub mod timeline;
 mod watch;

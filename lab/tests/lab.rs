@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
 use std::{
-    net::IpAddr,
+    io::{Read as _, Write as _},
+    net::{IpAddr, TcpStream},
+    os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
 };
@@ -14,6 +16,8 @@ use holdfast_lab::{
     harness::{Case, Outcome, main as run},
     keepalived::{Keepalived, VrrpInstance},
     sandbox,
+    service::{HaProxy, MariaDb, Nginx},
+    wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,6 +37,9 @@ fn main() -> std::process::ExitCode {
         Case::new("a_dropped_process_is_gone_with_its_children", dropped_process),
         Case::new("a_process_starts_with_no_signal_blocked", signal_mask),
         Case::new("a_failing_command_in_a_node_says_why", failing_command),
+        Case::new("nginx_answers_and_answers_otherwise_after_a_reload", nginx),
+        Case::new("haproxy_says_on_its_socket_that_it_runs", haproxy),
+        Case::new("mariadb_takes_a_login_and_statements", mariadb),
         Case::new("frr_and_keepalived_are_one_virtual_router", frr_and_keepalived),
         Case::new("keepalived_over_unicast_keeps_its_address_to_one_node", unicast).alone(),
         Case::new(
@@ -62,6 +69,62 @@ fn reaches_at(from: &Node, to: &Node, address: IpAddr) -> bool {
     meter
         .wait_for_answer(address, to.name(), Duration::from_millis(200))
         .is_ok()
+}
+
+fn nginx() -> Outcome {
+    let lab = Lab::new()?;
+    let a = lab.node("a")?;
+    let answering = |status: u16| format!("server {{ listen 80; return {status}; }}");
+    let nginx = Nginx::start(&a, &answering(204))?;
+    let get = || {
+        let answer = a.netns().run(|| Ok(TcpStream::connect("127.0.0.1:80")))?;
+        let Ok(mut stream) = answer else {
+            return Ok(String::new());
+        };
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Ok(text)
+    };
+    wait_until("nginx answers 204", PATIENCE, || {
+        Ok(get()?.starts_with("HTTP/1.1 204"))
+    })?;
+    nginx.reload(&answering(500))?;
+    wait_until("nginx answers 500", PATIENCE, || {
+        Ok(get()?.starts_with("HTTP/1.1 500"))
+    })?;
+    Ok(())
+}
+
+fn haproxy() -> Outcome {
+    let lab = Lab::new()?;
+    let haproxy = HaProxy::start(
+        &lab.node("a")?,
+        "frontend web\n  bind :80\n  http-request return status 200",
+    )?;
+    let ask = || {
+        let Ok(mut stream) = UnixStream::connect(haproxy.socket()) else {
+            return Ok(false);
+        };
+        stream.write_all(b"show info\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Ok(text.contains(&format!("Pid: {}", haproxy.process.pid())))
+    };
+    wait_until("HAProxy says which process it is", PATIENCE, ask)?;
+    Ok(())
+}
+
+fn mariadb() -> Outcome {
+    let lab = Lab::new()?;
+    let mariadb = MariaDb::start(
+        &lab.node("a")?,
+        "CREATE USER probe@localhost IDENTIFIED BY 'secret';",
+    )?;
+    assert!(mariadb.sql("SELECT user FROM mysql.user")?.contains("probe"));
+    mariadb.sql("SET GLOBAL read_only = 1")?;
+    assert!(mariadb.sql("SELECT @@read_only")?.contains('1'));
+    Ok(())
 }
 
 fn reach() -> Outcome {
