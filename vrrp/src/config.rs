@@ -82,9 +82,11 @@ pub enum Preemption {
     /// RFC 9568's Preempt_Mode true: a worse router's advertisements do not count, so that the better one takes over
     /// when it has heard no equal or better one for Active_Down_Interval.
     Immediate,
-    /// Once it has heard the worse one for this long without having been in doubt itself. The owner (255) does not wait.
+    /// Once it has heard the worse one for this long without having been in doubt itself. The owner (255) does not wait for
+    /// that, and nobody does when the Active router is in the floor band or advertises less than it used to.
     Delayed(Duration),
-    /// Never, unless the Active router is in the floor band or this one owns the addresses (Preempt_Mode false).
+    /// Never (Preempt_Mode false), unless this one owns the addresses, or the Active router is in the floor band or
+    /// advertises less than it used to.
     Never,
 }
 

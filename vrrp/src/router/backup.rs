@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::VirtualRouter;
-use super::election::{self, AsBackup, Candidate};
+use super::election::{self, Advertised, AsBackup, Candidate};
 use super::receive::Heard;
 use super::timer::Timer;
 use crate::evidence::Notice;
@@ -16,8 +16,10 @@ use crate::types::{Interval, Version, active_down_interval, skew};
 /// What a Backup knows about the Active router.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Watch {
-    /// Who it is and with which priority.
-    pub(super) router: Option<(IpAddr, u8)>,
+    /// Who it is.
+    pub(super) router: Option<IpAddr>,
+    /// What it says of itself.
+    advertised: Advertised,
     /// When it was last heard, whatever it said.
     pub(super) last_heard: Option<Instant>,
     /// Its interval, once it is known: Active_Adver_Interval (RFC 9568 §6.1).
@@ -30,6 +32,8 @@ pub(super) struct Watch {
     outranked: bool,
     /// Since when a worse router has been heard without interruption, for `Preemption::Delayed`.
     worse_since: Option<Instant>,
+    /// Since when the Active router has been heard to advertise less than before, and less than this one would.
+    fallen_since: Option<Instant>,
     /// Until when advertisements may be old ones that had waited while the process did not run.
     history_until: Instant,
 }
@@ -60,8 +64,9 @@ impl VirtualRouter {
 
     /// Makes of an advertisement what a Backup is to make of it.
     pub(super) fn hear_as_backup(&mut self, now: Instant, heard: &Heard, out: &mut Vec<Action>) {
-        match election::as_backup(self.candidate(), heard.priority, self.config.preemption) {
-            AsBackup::Resigned | AsBackup::TakeOver if now < self.watch.history_until => {
+        let advertised = self.advertised_by(heard);
+        match election::as_backup(self.candidate(), advertised, self.config.preemption) {
+            AsBackup::Resigned | AsBackup::Replace | AsBackup::TakeOver if now < self.watch.history_until => {
                 self.note_active(now, heard);
             }
             AsBackup::Resigned => {
@@ -77,7 +82,16 @@ impl VirtualRouter {
             AsBackup::FollowFor(delay) => {
                 self.follow(now, heard, out);
                 let since = *self.watch.worse_since.get_or_insert(now);
+                self.watch.fallen_since = None;
                 self.timers.set(Timer::PreemptDelay, (since + delay).max(now));
+            }
+            AsBackup::Replace => {
+                self.follow(now, heard, out);
+                self.watch.worse_since.get_or_insert(now);
+                let since = *self.watch.fallen_since.get_or_insert(now);
+                // A delay that is over sooner is over sooner.
+                self.timers
+                    .set_earlier(Timer::PreemptDelay, (since + self.skew()).max(now));
             }
             AsBackup::Discard => {
                 self.watch.outranked = true;
@@ -126,7 +140,7 @@ impl VirtualRouter {
         }
     }
 
-    /// A worse router has been Active for as long as it was granted.
+    /// A worse router, or one that became so, has been Active for as long as it was granted.
     pub(super) fn on_preempt_delay(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.config.may_become_active {
             self.become_active(now, Reason::Preempted, out);
@@ -143,9 +157,9 @@ impl VirtualRouter {
         let Some(since) = self.watch.worse_since else {
             return;
         };
-        let theirs = self.watch.router.map_or(0, |(_, priority)| priority);
-        match election::as_backup(self.candidate(), theirs, self.config.preemption) {
+        match election::as_backup(self.candidate(), self.watch.advertised, self.config.preemption) {
             AsBackup::FollowFor(delay) => self.timers.set(Timer::PreemptDelay, (since + delay).max(now)),
+            AsBackup::Replace => {}
             _ => self.stop_preempting(),
         }
     }
@@ -176,18 +190,29 @@ impl VirtualRouter {
 
     /// Whether a better router than the sender was heard, and neither resigned nor fell silent since.
     fn knows_better_than(&self, heard: &Heard) -> bool {
-        self.watch
-            .router
-            .is_some_and(|(router, priority)| router != heard.router && priority > heard.priority)
+        let other = self.watch.router.is_some_and(|router| router != heard.router);
+        other && self.watch.advertised.priority > heard.priority
+    }
+
+    /// What the sender says of itself, with what it has said since it is watched. A resignation ends that.
+    fn advertised_by(&self, heard: &Heard) -> Advertised {
+        let watched = self.watch.router == Some(heard.router) && heard.priority != 0;
+        let before = if watched { self.watch.advertised.highest } else { 0 };
+        Advertised {
+            priority: heard.priority,
+            highest: heard.priority.max(before),
+        }
     }
 
     fn note_active(&mut self, now: Instant, heard: &Heard) {
-        self.watch.router = Some((heard.router, heard.priority));
+        self.watch.advertised = self.advertised_by(heard);
+        self.watch.router = Some(heard.router);
         self.watch.last_heard = Some(now);
     }
 
     fn stop_preempting(&mut self) {
         self.watch.worse_since = None;
+        self.watch.fallen_since = None;
         self.timers.clear(&[Timer::PreemptDelay]);
     }
 
@@ -197,12 +222,16 @@ impl VirtualRouter {
     }
 
     fn active_down_deadline(&self) -> Instant {
-        let (version, priority, interval) = (self.config.version, self.priority(), self.interval());
         let patience = if self.watch.resigned {
-            skew(version, priority, interval)
+            self.skew()
         } else {
-            active_down_interval(version, priority, interval)
+            active_down_interval(self.config.version, self.priority(), self.interval())
         };
         self.watch.down_from + patience
+    }
+
+    /// Skew_Time at the interval in force.
+    fn skew(&self) -> Duration {
+        skew(self.config.version, self.priority(), self.interval())
     }
 }

@@ -29,8 +29,19 @@ pub(super) enum AsBackup {
     FollowFor(Duration),
     /// The Active router is worse than this one; as if nothing had been heard.
     Discard,
+    /// The Active router has become worse, and worse than this one; watch it, and take over after Skew_Time.
+    Replace,
     /// The Active router is unfit and this one is not; take over now.
     TakeOver,
+}
+
+/// What a Backup hears of the Active router's priority.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Advertised {
+    /// What it says now; 0 says that it leaves.
+    pub(super) priority: u8,
+    /// The highest that it has said since it is watched.
+    pub(super) highest: u8,
 }
 
 /// What an advertisement means to an Active router.
@@ -44,27 +55,35 @@ pub(super) enum AsActive {
     Assert,
 }
 
-/// What an advertisement with priority `theirs` means to the Backup `own` (RFC 9568 §6.4.2).
+/// What an advertisement means to the Backup `own` (RFC 9568 §6.4.2).
 ///
-/// The floor band goes beyond the RFC: a member whose service fails advertises 1 to 15 and any healthy one takes over
-/// from it, whatever `preemption` says. A router of another make whose configured priority is 15 or lower cannot be told
-/// from one; it loses the addresses just as it would under `Immediate`.
-pub(super) fn as_backup(own: Candidate, theirs: u8, preemption: Preemption) -> AsBackup {
-    let Some(theirs) = Priority::new(theirs) else {
+/// Two things go beyond the RFC. Both are about an Active router that serves less well than it could, and whom no Backup
+/// would ever replace under `Never`, because its advertisements are not to be discarded:
+///
+/// - The floor band: a member whose service fails advertises 1 to 15 and any healthy one takes over from it, whatever
+///   `preemption` says. A router of another make whose configured priority is 15 or lower cannot be told from one; it
+///   loses the addresses just as it would under `Immediate`.
+/// - A priority that fell: a Backup that has heard the Active router advertise more than it does now, and stands above it
+///   now, takes over after Skew_Time, so that the best of several is the first, as after a resignation. A router that has
+///   advertised the same low priority all along is not worse than when it became Active, and keeps the addresses as
+///   `preemption` says. `Immediate` needs no such rule: it takes over when the RFC does.
+pub(super) fn as_backup(own: Candidate, theirs: Advertised, preemption: Preemption) -> AsBackup {
+    let Some(priority) = Priority::new(theirs.priority) else {
         return AsBackup::Resigned;
     };
-    if theirs >= own.priority || !own.eligible {
+    if priority >= own.priority || !own.eligible {
         return AsBackup::Follow;
     }
-    if theirs.is_floor() && !own.priority.is_floor() && !own.failing {
+    if priority.is_floor() && !own.priority.is_floor() && !own.failing {
         return AsBackup::TakeOver;
     }
     match preemption {
         Preemption::Immediate => AsBackup::Discard,
         // RFC 9568 §6.1, Preempt_Mode: the router that owns the addresses always preempts.
         _ if own.priority.is_owner() => AsBackup::Discard,
-        // A router that is in doubt about itself does not count down.
-        Preemption::Delayed(_) if own.failing => AsBackup::Follow,
+        // A router that is in doubt about itself neither takes over nor counts down.
+        _ if own.failing => AsBackup::Follow,
+        _ if theirs.priority < theirs.highest => AsBackup::Replace,
         Preemption::Delayed(delay) => AsBackup::FollowFor(delay),
         Preemption::Never => AsBackup::Follow,
     }
@@ -110,6 +129,20 @@ mod tests {
         }
     }
 
+    fn steady(priority: u8) -> Advertised {
+        Advertised {
+            priority,
+            highest: priority,
+        }
+    }
+
+    fn fallen(priority: u8) -> Advertised {
+        Advertised {
+            priority,
+            highest: priority + 1,
+        }
+    }
+
     fn failing(value: u8) -> Candidate {
         Candidate {
             failing: true,
@@ -125,6 +158,10 @@ mod tests {
     fn backup_judges_by_priority_fitness_and_preemption() {
         use AsBackup::{Discard, Follow, FollowFor, Resigned, TakeOver};
         use Preemption::{Delayed, Immediate, Never};
+        let banned = |value| Candidate {
+            eligible: false,
+            ..candidate(value)
+        };
         let cases = [
             // own, theirs, Immediate, Delayed, Never
             (candidate(100), 0, Resigned, Resigned, Resigned),
@@ -139,6 +176,32 @@ mod tests {
             (candidate(255), 15, TakeOver, TakeOver, TakeOver),
             (failing(10), 9, Discard, Follow, Follow),
             (failing(10), 11, Follow, Follow, Follow),
+            (banned(100), 50, Follow, Follow, Follow),
+            (banned(100), 5, Follow, Follow, Follow),
+            (banned(100), 0, Resigned, Resigned, Resigned),
+        ];
+        for (own, theirs, immediate, delayed, never) in cases {
+            for (preemption, wanted) in [(Immediate, immediate), (Delayed(DELAY), delayed), (Never, never)] {
+                let verdict = as_backup(own, steady(theirs), preemption);
+                assert_eq!(verdict, wanted, "{own:?} hears {theirs}, {preemption:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn backup_takes_over_from_a_priority_that_fell_below_its_own_where_it_would_otherwise_wait() {
+        use AsBackup::{Discard, Follow, Replace, Resigned, TakeOver};
+        use Preemption::{Delayed, Immediate, Never};
+        let cases = [
+            // own, theirs, Immediate, Delayed and Never
+            (candidate(100), 0, Resigned, Resigned),
+            (candidate(100), 101, Follow, Follow),
+            (candidate(100), 100, Follow, Follow),
+            (candidate(100), 99, Discard, Replace),
+            (candidate(100), 15, TakeOver, TakeOver),
+            (candidate(15), 14, Discard, Replace),
+            (candidate(255), 254, Discard, Discard),
+            (failing(10), 9, Discard, Follow),
             (
                 Candidate {
                     eligible: false,
@@ -147,45 +210,13 @@ mod tests {
                 50,
                 Follow,
                 Follow,
-                Follow,
-            ),
-            (
-                Candidate {
-                    eligible: false,
-                    ..candidate(100)
-                },
-                5,
-                Follow,
-                Follow,
-                Follow,
-            ),
-            (
-                Candidate {
-                    eligible: false,
-                    ..candidate(100)
-                },
-                0,
-                Resigned,
-                Resigned,
-                Resigned,
             ),
         ];
-        for (own, theirs, immediate, delayed, never) in cases {
-            assert_eq!(
-                as_backup(own, theirs, Immediate),
-                immediate,
-                "{own:?} hears {theirs}, Immediate"
-            );
-            assert_eq!(
-                as_backup(own, theirs, Delayed(DELAY)),
-                delayed,
-                "{own:?} hears {theirs}, Delayed"
-            );
-            assert_eq!(
-                as_backup(own, theirs, Never),
-                never,
-                "{own:?} hears {theirs}, Never"
-            );
+        for (own, theirs, immediate, others) in cases {
+            for (preemption, wanted) in [(Immediate, immediate), (Delayed(DELAY), others), (Never, others)] {
+                let verdict = as_backup(own, fallen(theirs), preemption);
+                assert_eq!(verdict, wanted, "{own:?} hears {theirs}, {preemption:?}");
+            }
         }
     }
 

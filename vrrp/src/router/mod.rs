@@ -157,7 +157,7 @@ impl VirtualRouter {
             since: self.since,
             faults: self.faults(),
             priority: self.priority(),
-            active_peer: self.watch.router.map(|(router, _)| router),
+            active_peer: self.watch.router,
             interval: self.interval().get(),
             releasing: self.release.is_some(),
             holding: self.hold.is_something(),

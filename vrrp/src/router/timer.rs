@@ -13,7 +13,8 @@ pub(super) enum Timer {
     AdoptionEnd,
     /// Fires when the Active router has been silent for too long: Active_Down_Timer (RFC 9568 §6.2).
     ActiveDown,
-    /// Fires when a worse router has been Active for as long as `Preemption::Delayed` grants it.
+    /// Fires when a worse router has been Active for as long as `Preemption::Delayed` grants it, or one that became worse
+    /// for Skew_Time.
     PreemptDelay,
     /// Fires when the next advertisement is due: Adver_Timer (RFC 9568 §6.2).
     Advertisement,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use holdfast_vrrp::{Fault, Preemption, Priority, Version, active_down_interval, skew};
+use holdfast_vrrp::{Fault, Preemption, Priority, Standing, Version, active_down_interval, skew};
 
 use crate::scenario::{Edit, Group, Step};
 use crate::script::{Script, group};
@@ -157,15 +157,45 @@ fn a_healthy_node_takes_over_from_one_in_the_floor_band_even_when_preemption_is_
     let mut script = Script::new(&group(100), &[100, 200], never_preempt);
     script.settle();
     let failing = script.active()[0];
-    script
-        .then(&Step::Standing(failing, holdfast_vrrp::Standing::Floor))
-        .settle();
+    script.then(&Step::Standing(failing, Standing::Floor)).settle();
     assert_eq!(script.active(), [1 - failing]);
     // When both fail, somebody still serves.
     script
-        .then(&Step::Standing(1 - failing, holdfast_vrrp::Standing::Floor))
+        .then(&Step::Standing(1 - failing, Standing::Floor))
         .settle();
     assert_eq!(script.active().len(), 1);
+}
+
+#[test]
+fn of_several_backups_that_see_a_priority_fall_only_the_best_ends_active() {
+    for preemption in [Preemption::Never, Preemption::Delayed(Duration::from_mins(1))] {
+        let mut script = Script::new(&group(100), &[200, 180, 190, 170], |_, config| {
+            config.preemption = preemption;
+        });
+        script.settle();
+        assert_eq!(script.active(), [0]);
+        script.then(&Step::Standing(0, Standing::Weighted(priority(160))));
+        script.wait_without_a_hole(Duration::from_millis(300));
+        assert_eq!((script.active(), script.holders()), (vec![2], vec![2]));
+        let before = script.transitions();
+        assert_eq!(script.settle().transitions(), before);
+    }
+}
+
+#[test]
+fn a_node_that_recovers_its_priority_under_never_stays_backup_until_its_successor_gets_worse() {
+    let mut script = Script::new(&group(100), &[100, 200, 180], never_preempt);
+    script
+        .settle()
+        .then(&Step::Standing(1, Standing::Weighted(priority(150))))
+        .settle();
+    assert_eq!(script.active(), [2]);
+    script.then(&Step::Standing(1, Standing::Base)).settle();
+    assert_eq!(script.active(), [2]);
+    script
+        .then(&Step::Standing(2, Standing::Weighted(priority(179))))
+        .settle();
+    assert_eq!(script.active(), [1]);
 }
 
 #[test]

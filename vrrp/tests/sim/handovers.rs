@@ -82,7 +82,7 @@ fn a_failing_service_or_a_node_that_is_worked_on_hands_over_without_a_hole() {
 fn a_router_that_is_told_to_hand_over_does_so_without_a_hole_and_comes_back_only_if_preemption_says_so() {
     for (preemption, after) in [(Preemption::Never, 0), (Preemption::Immediate, 1)] {
         let mut script = Script::new(&group(100), &[100, 200], |_, config| {
-            config.preemption = preemption
+            config.preemption = preemption;
         });
         script
             .settle()

@@ -1,6 +1,6 @@
 //! The Backup state (RFC 9568 §6.4.2, RFC 3768 §6.4.2): whom it follows and when it takes over.
 
-use holdfast_vrrp::{Action, Interval, Notice, Preemption, Reason, Standing, State, Version};
+use holdfast_vrrp::{Action, Config, Fault, Interval, Notice, Preemption, Reason, Standing, State, Version};
 
 use crate::harness::*;
 
@@ -230,22 +230,58 @@ fn delayed_preemption_starts_again_when_a_better_router_is_heard() {
     );
 }
 
+/// Something that happens to a router, and what it is.
+type Case = (&'static str, fn(&mut Solo));
+
 #[test]
-fn delayed_preemption_starts_again_when_the_router_was_in_doubt_itself() {
+fn delayed_preemption_starts_again_when_the_router_was_in_doubt_itself_or_away() {
+    let falters: [Case; 6] = [
+        ("failing", |solo| {
+            solo.health(&[], Standing::Floor);
+        }),
+        ("demoted", |solo| {
+            solo.health(&[], Standing::Demoted);
+        }),
+        ("not better than the other", |solo| {
+            solo.health(&[], Standing::Weighted(priority(50)));
+        }),
+        ("without link", |solo| {
+            solo.health(&[Fault::LinkDown], Standing::Base);
+        }),
+        ("not allowed", |solo| {
+            solo.configure(|config| config.may_become_active = false);
+        }),
+        ("frozen", |solo| solo.now = solo.now + 60 * SECOND),
+    ];
+    for (what, falter) in falters {
+        let mut start = config(100);
+        start.preemption = Preemption::Delayed(3 * SECOND);
+        let mut solo = Solo::backup(start);
+        solo.hear(HIGHER, 50);
+        solo.pass(2 * SECOND);
+        falter(&mut solo);
+        solo.now = solo.now + millis(10);
+        solo.configure(|config| config.may_become_active = true);
+        solo.health(&[], Standing::Base);
+        solo.hear(HIGHER, 50);
+        assert_eq!(solo.pass(3 * SECOND - millis(1)), [], "{what}");
+        assert_eq!(
+            transitions(&solo.timeout()),
+            [(State::Backup, State::Active, Reason::Preempted)],
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn delayed_preemption_goes_on_while_the_router_is_less_well_but_still_better() {
     let mut start = config(100);
     start.preemption = Preemption::Delayed(3 * SECOND);
     let mut solo = Solo::backup(start);
     solo.hear(HIGHER, 50);
     solo.pass(2 * SECOND);
-    solo.health(&[], Standing::Floor);
-    solo.pass(millis(10));
-    solo.health(&[], Standing::Base);
-    solo.hear(HIGHER, 50);
-    assert_eq!(solo.pass(3 * SECOND - millis(1)), []);
-    assert_eq!(
-        transitions(&solo.timeout()),
-        [(State::Backup, State::Active, Reason::Preempted)]
-    );
+    solo.health(&[], Standing::Weighted(priority(51)));
+    assert_eq!(solo.wakes_in(), SECOND);
 }
 
 #[test]
@@ -288,6 +324,180 @@ fn a_healthy_backup_takes_over_at_once_from_an_active_router_in_the_floor_band()
             [(State::Backup, State::Active, Reason::ActiveUnfit)]
         );
     }
+}
+
+/// A Backup of priority 180 under Never, or under a delay that is not over within any of these tests.
+fn patient() -> [Solo; 2] {
+    [Preemption::Never, Preemption::Delayed(600 * SECOND)].map(|preemption| {
+        Solo::backup(Config {
+            preemption,
+            ..config(180)
+        })
+    })
+}
+
+/// Asserts that it takes over when it hears `theirs`, after Skew_Time.
+fn replaces(solo: &mut Solo, theirs: u8) {
+    assert_eq!(solo.hear(HIGHER, theirs), []);
+    assert_eq!(solo.wakes_in(), skew(180));
+    let out = solo.timeout();
+    assert_eq!(out[..2], [send(180), bind(&[VIP])]);
+    assert_eq!(
+        transitions(&out),
+        [(State::Backup, State::Active, Reason::Preempted)]
+    );
+}
+
+/// Asserts that it follows the router that says `theirs`.
+fn follows(solo: &mut Solo, theirs: u8, what: &str) {
+    assert_eq!(solo.hear(HIGHER, theirs), [], "{what}");
+    assert!(solo.wakes_in() > SECOND, "{what}");
+}
+
+#[test]
+fn a_backup_that_would_wait_takes_over_after_skew_time_from_a_priority_that_fell_below_its_own() {
+    for mut solo in patient() {
+        solo.hear(HIGHER, 200);
+        solo.pass(SECOND);
+        follows(&mut solo, 180, "not below");
+        replaces(&mut solo, 179);
+    }
+}
+
+#[test]
+fn a_backup_that_waits_for_a_worse_router_takes_over_when_that_one_gets_worse_still() {
+    for mut solo in patient() {
+        for _ in 0..20 {
+            assert_eq!(solo.hear(HIGHER, 150), []);
+            assert_eq!(solo.pass(SECOND), []);
+        }
+        replaces(&mut solo, 149);
+    }
+}
+
+#[test]
+fn a_priority_that_fell_and_rose_again_moves_nothing() {
+    for mut solo in patient() {
+        solo.hear(HIGHER, 150);
+        solo.health(&[], Standing::Floor);
+        assert_eq!(
+            solo.hear(HIGHER, 140),
+            [],
+            "a failing router takes over from nobody"
+        );
+        solo.health(&[], Standing::Base);
+        follows(&mut solo, 150, "as before");
+        follows(&mut solo, 170, "better");
+        replaces(&mut solo, 150);
+    }
+}
+
+#[test]
+fn a_priority_that_rises_again_within_skew_time_moves_nothing() {
+    for (mut solo, wakes_in) in patient().into_iter().zip([active_down(180), 600 * SECOND]) {
+        solo.hear(HIGHER, 150);
+        solo.hear(HIGHER, 140);
+        assert_eq!(solo.wakes_in(), skew(180));
+        solo.hear(HIGHER, 140);
+        assert_eq!(solo.wakes_in(), skew(180), "counted from the first");
+        follows(&mut solo, 150, "as before");
+        assert_eq!(solo.wakes_in(), wakes_in.min(active_down(180)));
+    }
+}
+
+#[test]
+fn a_router_that_fails_before_skew_time_is_over_does_not_take_over_from_one_that_got_worse() {
+    for mut solo in patient() {
+        solo.hear(HIGHER, 200);
+        solo.hear(HIGHER, 150);
+        solo.pass(skew(180) / 2);
+        solo.health(&[], Standing::Weighted(priority(150)));
+        follows(&mut solo, 150, "equal");
+    }
+}
+
+#[test]
+fn a_delay_that_is_nearly_over_is_not_prolonged_by_a_priority_that_falls() {
+    let mut start = config(180);
+    start.preemption = Preemption::Delayed(SECOND);
+    let mut solo = Solo::backup(start);
+    solo.hear(HIGHER, 150);
+    solo.pass(millis(900));
+    solo.hear(HIGHER, 140);
+    assert_eq!(solo.wakes_in(), millis(100));
+}
+
+#[test]
+fn a_priority_that_fell_while_the_router_failed_counts_once_it_is_well() {
+    for failing in [Standing::Floor, Standing::Demoted] {
+        for mut solo in patient() {
+            solo.hear(HIGHER, 200);
+            solo.health(&[], failing);
+            for _ in 0..5 {
+                assert_eq!(solo.hear(HIGHER, 150), []);
+                assert_eq!(solo.pass(SECOND), []);
+            }
+            assert_eq!(solo.health(&[], Standing::Base), []);
+            replaces(&mut solo, 150);
+        }
+    }
+}
+
+#[test]
+fn a_router_that_may_not_become_active_does_not_because_a_priority_fell() {
+    for mut solo in patient() {
+        solo.configure(|config| config.may_become_active = false);
+        solo.hear(HIGHER, 200);
+        follows(&mut solo, 150, "not allowed");
+    }
+}
+
+#[test]
+fn what_was_heard_before_the_active_router_was_watched_is_not_compared_with() {
+    let away: [Case; 4] = [
+        ("it resigned", |solo| {
+            solo.hear(HIGHER, 0);
+        }),
+        ("another one was Active", |solo| {
+            solo.hear(LOWER, 190);
+        }),
+        ("this one did not listen", |solo| {
+            solo.health(&[Fault::LinkDown], Standing::Base);
+            solo.health(&[], Standing::Base);
+        }),
+        ("this one was frozen", |solo| solo.now = solo.now + 60 * SECOND),
+    ];
+    for (what, away) in away {
+        for mut solo in patient() {
+            solo.hear(HIGHER, 200);
+            away(&mut solo);
+            follows(&mut solo, 150, what);
+            solo.pass(2 * SECOND);
+            follows(&mut solo, 150, what);
+        }
+    }
+}
+
+#[test]
+fn a_priority_that_fell_while_the_process_did_not_run_is_believed_when_it_is_heard_again() {
+    for mut solo in patient() {
+        solo.hear(HIGHER, 200);
+        solo.now = solo.now + 60 * SECOND;
+        for waited in [200, 150] {
+            assert_eq!(solo.hear(HIGHER, waited), []);
+        }
+        solo.pass(SECOND);
+        replaces(&mut solo, 150);
+    }
+}
+
+#[test]
+fn immediate_preemption_waits_as_the_rfc_does_also_when_a_priority_fell() {
+    let mut solo = Solo::backup(config(180));
+    solo.hear(HIGHER, 200);
+    solo.pass(SECOND);
+    assert_eq!(solo.hear(HIGHER, 150), []);
+    assert_eq!(solo.wakes_in(), active_down(180) - SECOND);
 }
 
 #[test]

@@ -249,6 +249,57 @@ fn a_healthy_router_takes_over_from_a_failing_one_even_if_preemption_is_never() 
 }
 
 #[test]
+fn a_weight_moves_the_address_within_skew_time_where_preemption_would_wait_and_its_end_does_not_move_it_back()
+{
+    for (preemption, comes_back) in [
+        (Preemption::Never, false),
+        (Preemption::Delayed(60 * SECOND), true),
+    ] {
+        let with = |own| Config {
+            preemption,
+            ..config(own)
+        };
+        let mut pair = Pair::settled(with(200), with(180));
+        pair.pass(100 * SECOND);
+        pair.tell(0, |node| node.health(&[], Standing::Weighted(priority(150))));
+        pair.pass(skew(180));
+        assert_eq!(pair.states(), [State::Backup, State::Active], "{preemption:?}");
+        pair.pass(100 * SECOND);
+        pair.tell(0, |node| node.health(&[], Standing::Base));
+        pair.pass(59 * SECOND);
+        assert_eq!(pair.states(), [State::Backup, State::Active], "{preemption:?}");
+        pair.pass(1000 * SECOND);
+        let back = pair.states() == [State::Active, State::Backup];
+        assert_eq!(back, comes_back, "{preemption:?}");
+        assert_eq!(pair.unserved, Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_weight_that_comes_and_goes_moves_the_address_once_each_time_also_between_unlike_preemptions() {
+    let never = Config {
+        preemption: Preemption::Never,
+        ..config(180)
+    };
+    let mut pair = Pair::settled(config(200), never);
+    for _ in 0..3 {
+        pair.tell(0, |node| node.health(&[], Standing::Weighted(priority(150))));
+        pair.pass(skew(180));
+        for _ in 0..100 {
+            assert_eq!(pair.states(), [State::Backup, State::Active]);
+            pair.pass(SECOND);
+        }
+        pair.tell(0, |node| node.health(&[], Standing::Base));
+        pair.pass(active_down(200));
+        for _ in 0..100 {
+            assert_eq!(pair.states(), [State::Active, State::Backup]);
+            pair.pass(SECOND);
+        }
+    }
+    assert_eq!(pair.unserved, Duration::ZERO);
+}
+
+#[test]
 fn a_lost_router_is_replaced_within_its_active_down_interval() {
     let mut pair = Pair::settled(config(200), config(100));
     pair.connected = false;
