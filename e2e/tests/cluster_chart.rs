@@ -70,6 +70,19 @@ agent.runFolder="/f" => agent container/volumeMounts has {"name":"run","mountPat
 agent.runFolder="/f" => agent pod/volumes has {"name":"run","hostPath":{"path":"/f","type":"DirectoryOrCreate"}}
 agent.capabilities.sysNice=true => agent container/securityContext/capabilities/add has "SYS_NICE"
 agent.capabilities.ipcLock=true => agent container/securityContext/capabilities/add has "IPC_LOCK"
+agent.capabilities.setUser=true => agent container/securityContext/capabilities/add has "SETUID"
+agent.capabilities.setUser=true => agent container/securityContext/capabilities/add has "SETGID"
+agent.capabilities.setUser=true => agent container/securityContext/capabilities/add has "KILL"
+agent.hostPID=true => agent pod/hostPID = true
+agent.hostPID=true => agent container/args has "--host-pid"
+agent.hostPaths=["/a","/b"] => agent container/args has "--host-path=/b"
+agent.hostPaths=["/a","/b"] => agent container/volumeMounts has {"name":"host-1","mountPath":"/b","readOnly":true,"mountPropagation":"HostToContainer"}
+agent.hostPaths=["/a","/b"] => agent pod/volumes has {"name":"host-1","hostPath":{"path":"/b"}}
+agent.exec.enabled=true; agent.exec.allow=["/a"] => agent container/args has "--exec-allow=/a"
+agent.exec.enabled=true; agent.exec.allow=["/a"]; agent.exec.insecure=true => agent container/args has "--exec-insecure"
+agent.dbusSocket="/s" => agent container/env has {"name":"DBUS_SYSTEM_BUS_ADDRESS","value":"unix:path=/s"}
+agent.dbusSocket="/s" => agent container/volumeMounts has {"name":"dbus","mountPath":"/s"}
+agent.dbusSocket="/s" => agent pod/volumes has {"name":"dbus","hostPath":{"path":"/s","type":"Socket"}}
 agent.seLinuxOptions={"type":"spc_t"} => agent container/securityContext/seLinuxOptions = {"type":"spc_t"}
 agent.image.repository="ag" => agent container/image = "ag:VERSION"
 agent.image.digest="DIGEST" => agent container/image = "holdfast-agent@DIGEST"
@@ -273,6 +286,10 @@ fn wrong_values_are_refused_with_their_place_and_what_is_wanted() {
         (
             "agent.capabilities.sysAdmin=true",
             ["'/agent/capabilities'", "'sysAdmin' not allowed"],
+        ),
+        (
+            "agent.exec.enabled=true",
+            ["agent.exec.enabled without agent.exec.allow", "name the programs"],
         ),
         (
             "agent.resources.limits.cpu=\"1\"",
