@@ -3,11 +3,11 @@
 use holdfast_vrrp::{Fault, Faults, Health, Priority, Standing};
 
 use crate::policy::{Duty, OnFailure, Policy};
-use crate::probes::{Probes, Source, View};
+use crate::probes::{Probes, Slot, Source, View};
 
 /// What the verdicts and the node's duty come to, the most severe first.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Assessment {
+#[derive(Clone, Debug)]
+pub(crate) struct Assessment<'a> {
     /// What keeps the node out of the election.
     pub faults: Faults,
     /// What keeps it in the floor band.
@@ -15,7 +15,7 @@ pub(crate) struct Assessment {
     /// Whether the group is wanted here and nothing is wrong with it.
     pub preferred: bool,
     /// What is added to the base priority.
-    pub terms: Vec<Term>,
+    pub terms: Vec<Term<'a>>,
 }
 
 /// Why a node stands in the floor band.
@@ -28,10 +28,10 @@ pub(crate) enum Floor {
 }
 
 /// What one probe adds to the priority.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Term {
-    /// The probe's place.
-    pub probe: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term<'a> {
+    /// The probe.
+    pub slot: &'a Slot,
     /// What it adds; never 0.
     pub adds: i32,
 }
@@ -46,28 +46,25 @@ pub(crate) enum Fitness {
     Fit(i32),
 }
 
-impl Assessment {
-    pub fn new(policy: &Policy, probes: &Probes, view: View) -> Self {
+impl<'a> Assessment<'a> {
+    pub fn new(policy: &Policy, probes: &'a Probes, view: View) -> Self {
         let mut terms = Vec::new();
         let (mut fault, mut hold, mut fails) = (false, false, false);
-        for (place, (probe, slot)) in policy.probes.iter().zip(probes.slots()).enumerate() {
-            if slot.quorum.is_some() {
-                continue;
-            }
-            let passes = probes.passes(place, view);
+        for slot in probes.acting() {
+            let passes = probes.passes(slot, view);
             let mut adds = match &slot.source {
                 Source::Runs(tracker) if passes => i32::from(tracker.adds()),
                 _ => 0,
             };
-            match probe.on_failure {
+            match slot.on_failure {
                 OnFailure::Weight(weight) if (weight > 0) == passes => adds += i32::from(weight),
                 OnFailure::Hold => hold |= !passes,
                 OnFailure::Fault => fault |= !passes,
                 OnFailure::Weight(_) | OnFailure::None => {}
             }
-            fails |= !passes && probe.on_failure != OnFailure::None;
+            fails |= !passes && slot.on_failure != OnFailure::None;
             if adds != 0 {
-                terms.push(Term { probe: place, adds });
+                terms.push(Term { slot, adds });
             }
         }
         let floor = match policy.duty {

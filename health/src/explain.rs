@@ -1,44 +1,38 @@
-//! What a judgement looks like to people: each probe, the sum, and a sentence for each fault.
-
-use holdfast_vrrp::Fault;
+//! What a judgement looks like to people: the sum, a sentence for each fault, and each probe.
 
 use crate::assess::Assessment;
-use crate::judgement::{Judgement, ProbeReport, Report};
-use crate::policy::{Kind, Policy, Probe};
+use crate::judgement::{HeldBack, Judgement, ProbeReport, Report};
+use crate::policy::Policy;
 use crate::probes::{Probes, Slot, Source, View};
+use crate::sum::sum;
+use crate::words;
 
 /// The judgement with everything that explains it.
-pub(crate) fn report(policy: &Policy, probes: &Probes, strict: &Assessment, judgement: Judgement) -> Report {
+pub(crate) fn report(
+    policy: &Policy,
+    probes: &Probes,
+    strict: &Assessment<'_>,
+    judgement: Judgement,
+    held_back: Option<HeldBack>,
+) -> Report {
     Report {
         judgement,
-        sum: format!("{} base", policy.base),
+        sum: sum(policy, probes, strict, judgement.strict.standing, held_back),
         faults: strict
             .faults
             .iter()
-            .map(|fault| (fault, sentence(fault)))
+            .map(|fault| (fault, words::fault(policy, probes, fault)))
             .collect(),
-        probes: policy
-            .probes
-            .iter()
-            .zip(probes.slots())
-            .map(|(probe, slot)| probe_report(policy, probes, probe, slot))
-            .collect(),
-        held_back: None,
+        probes: probes.iter().map(|slot| probe_report(probes, slot)).collect(),
+        held_back,
     }
 }
 
-fn sentence(fault: Fault) -> String {
-    fault.reason().to_owned()
-}
-
-fn probe_report(policy: &Policy, probes: &Probes, probe: &Probe, slot: &Slot) -> ProbeReport {
+fn probe_report(probes: &Probes, slot: &Slot) -> ProbeReport {
     let bare = ProbeReport {
-        name: probe.name.clone(),
-        on_failure: probe.on_failure,
-        quorum: slot
-            .quorum
-            .and_then(|place| policy.probes.get(place))
-            .map(|quorum| quorum.name.clone()),
+        name: slot.name.clone(),
+        on_failure: slot.on_failure,
+        quorum: slot.quorum.clone(),
         verdict: slot.verdict(),
         since: None,
         outcome: None,
@@ -47,30 +41,25 @@ fn probe_report(policy: &Policy, probes: &Probes, probe: &Probe, slot: &Slot) ->
         latest: None,
         healing: None,
     };
-    match (&slot.source, &probe.kind) {
-        (Source::Runs(tracker), Kind::Runs { thresholds, .. }) => ProbeReport {
+    match &slot.source {
+        Source::Runs(tracker) => ProbeReport {
             since: tracker.since(),
             outcome: tracker.shown().map(|row| row.outcome),
             message: tracker.shown().map(|row| row.message.clone()).unwrap_or_default(),
-            streak: tracker.streak(*thresholds),
+            streak: tracker.streak(),
             latest: tracker.latest().cloned(),
             healing: tracker.healing().cloned(),
             ..bare
         },
-        (Source::Quorum(quorum), _) => {
-            let passing = probes.passing(quorum, View::Strict);
-            ProbeReport {
-                since: quorum.since,
-                message: format!(
-                    "{passing} of {} pass, {} have to",
-                    quorum.of.len(),
-                    quorum.at_least
-                ),
-                streak: (count(passing), count(quorum.at_least)),
-                ..bare
-            }
-        }
-        (Source::Runs(_), Kind::Quorum { .. }) => bare,
+        Source::Quorum(quorum) => ProbeReport {
+            since: quorum.since(),
+            message: words::of_quorum(probes, quorum),
+            streak: (
+                count(probes.passing(quorum, View::Strict)),
+                count(quorum.at_least),
+            ),
+            ..bare
+        },
     }
 }
 

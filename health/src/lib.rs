@@ -4,6 +4,7 @@
 //! anew from the present facts each time; nothing is counted up and down.
 
 mod assess;
+mod damping;
 mod explain;
 mod group;
 mod judgement;
@@ -11,7 +12,9 @@ mod policy;
 mod probes;
 mod quorum;
 mod run;
+mod sum;
 mod tracker;
+mod words;
 
 pub use group::GroupHealth;
 pub use judgement::{Healing, HeldBack, Judgement, ProbeReport, Recover, Report, Verdict};

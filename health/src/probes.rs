@@ -3,30 +3,23 @@
 use holdfast_vrrp::Instant;
 
 use crate::judgement::Verdict;
-use crate::policy::{Kind, Policy, Probe};
+use crate::policy::{Kind, OnFailure, Probe};
 use crate::quorum::Quorum;
 use crate::tracker::{Tracker, Unknown};
 
-/// Who is asked whether a probe passes: what differs is what is not known yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum View {
-    /// What is not known counts as failed, unless it was added by an edit.
-    Strict,
-    /// What is not known counts as passing.
-    Lenient,
-}
-
-/// The probes in the order of the policy that they were made for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Probes {
-    slots: Vec<Slot>,
-}
+/// The probes in the order written.
+#[derive(Clone, Debug)]
+pub(crate) struct Probes(Vec<Slot>);
 
 /// One probe.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    /// The place of the quorum that names it.
-    pub quorum: Option<usize>,
+    /// Its name.
+    pub name: String,
+    /// What its failure does, if no quorum names it.
+    pub on_failure: OnFailure,
+    /// The quorum that names it: it counts there only.
+    pub quorum: Option<String>,
     /// Where its verdict comes from.
     pub source: Source,
 }
@@ -40,110 +33,126 @@ pub(crate) enum Source {
     Quorum(Quorum),
 }
 
+/// Who asks whether a probe passes: what differs is what is not known yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum View {
+    /// What is not known counts as failed, unless it was added by an edit.
+    Strict,
+    /// What is not known counts as passing.
+    Lenient,
+}
+
 impl Probes {
     /// The probes of a group of which nothing is known.
-    pub fn new(now: Instant, policy: &Policy) -> Self {
-        let sources = policy.probes.iter().map(|probe| match &probe.kind {
-            Kind::Runs { .. } => Source::Runs(Tracker::new(Unknown::Fails)),
-            Kind::Quorum { of, at_least } => Source::Quorum(quorum(&policy.probes, of, *at_least)),
-        });
-        Self::from_sources(now, policy, sources.collect())
+    pub fn new(now: Instant, probes: Vec<Probe>) -> Self {
+        Self(Vec::new()).with(now, probes, Unknown::Fails)
     }
 
-    /// What becomes of these after an edit from `before` to `after`: those of the same name keep their verdicts, those that
-    /// were edited begin to count anew, and those that are new are trusted until something is known of them.
-    pub fn edited(&self, now: Instant, before: &Policy, after: &Policy) -> Self {
-        let kept = |probe: &Probe| {
-            let was = self.slots.iter().zip(&before.probes);
-            was.into_iter().find(|(_, before)| before.name == probe.name)
-        };
-        let sources = after.probes.iter().map(|probe| match (&probe.kind, kept(probe)) {
-            (Kind::Runs { .. }, Some((slot, before))) if let Source::Runs(tracker) = &slot.source => {
+    /// What becomes of these after an edit: those of the same name keep their verdicts, those that were edited begin to count
+    /// anew, and those that are new are trusted until something is known of them.
+    pub fn edited(&self, now: Instant, probes: Vec<Probe>) -> Self {
+        self.with(now, probes, Unknown::Passes)
+    }
+
+    fn with(&self, now: Instant, probes: Vec<Probe>, unknown: Unknown) -> Self {
+        let quorums: Vec<Option<String>> = probes.iter().map(|probe| quorum_of(probe, &probes)).collect();
+        let sources: Vec<Source> = probes
+            .iter()
+            .map(|probe| self.source(now, probe, &probes, unknown))
+            .collect();
+        let slots = probes
+            .into_iter()
+            .zip(quorums)
+            .zip(sources)
+            .map(|((probe, quorum), source)| Slot {
+                name: probe.name,
+                on_failure: probe.on_failure,
+                quorum,
+                source,
+            });
+        let mut all = Self(slots.collect());
+        all.update_quorums(now);
+        all
+    }
+
+    fn source(&self, now: Instant, probe: &Probe, probes: &[Probe], unknown: Unknown) -> Source {
+        let before = self.get(&probe.name).map(|slot| &slot.source);
+        match (&probe.kind, before) {
+            (Kind::Runs { thresholds, recovery }, Some(Source::Runs(tracker))) => {
                 let mut tracker = tracker.clone();
-                if probe.kind != before.kind {
-                    tracker.count_anew(now);
-                }
+                tracker.edit(now, *thresholds, *recovery);
                 Source::Runs(tracker)
             }
-            (Kind::Runs { .. }, _) => Source::Runs(Tracker::new(Unknown::Passes)),
-            (Kind::Quorum { of, at_least }, kept) => {
-                let mut quorum = quorum(&after.probes, of, *at_least);
-                if let Some((slot, _)) = kept
-                    && let Source::Quorum(before) = &slot.source
-                {
-                    quorum.verdict = before.verdict;
-                    quorum.since = before.since;
-                }
-                Source::Quorum(quorum)
+            (Kind::Runs { thresholds, recovery }, _) => {
+                Source::Runs(Tracker::new(*thresholds, *recovery, unknown))
             }
-        });
-        Self::from_sources(now, after, sources.collect())
-    }
-
-    fn from_sources(now: Instant, policy: &Policy, sources: Vec<Source>) -> Self {
-        let named_by = |probe: &Probe| {
-            policy.probes.iter().position(|other| match &other.kind {
-                Kind::Quorum { of, .. } => of.contains(&probe.name),
-                Kind::Runs { .. } => false,
-            })
-        };
-        let slots = policy.probes.iter().zip(sources).map(|(probe, source)| Slot {
-            quorum: named_by(probe),
-            source,
-        });
-        let mut probes = Self {
-            slots: slots.collect(),
-        };
-        probes.update_quorums(now);
-        probes
+            (Kind::Quorum { of, at_least }, before) => {
+                let runs = |probe: &Probe| matches!(probe.kind, Kind::Runs { .. });
+                let named = |(_, probe): &(usize, &Probe)| runs(probe) && of.contains(&probe.name);
+                let places = probes.iter().enumerate().filter(named).map(|(place, _)| place);
+                let before = match before {
+                    Some(Source::Quorum(quorum)) => Some(quorum),
+                    _ => None,
+                };
+                Source::Quorum(Quorum::new(places.collect(), *at_least, before))
+            }
+        }
     }
 
     /// Takes note of what the verdicts mean for the quorums.
     pub fn update_quorums(&mut self, now: Instant) {
-        let verdicts: Vec<Verdict> = self.slots.iter().map(Slot::verdict).collect();
-        for slot in &mut self.slots {
+        let verdicts: Vec<Verdict> = self.0.iter().map(Slot::verdict).collect();
+        for slot in &mut self.0 {
             if let Source::Quorum(quorum) = &mut slot.source {
                 quorum.update(now, &verdicts);
             }
         }
     }
 
-    pub fn slots(&self) -> &[Slot] {
-        &self.slots
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter()
     }
 
-    pub fn tracker_mut(&mut self, place: usize) -> Option<&mut Tracker> {
-        match &mut self.slots.get_mut(place)?.source {
+    /// Those whose failure does something: those that a quorum names count there only.
+    pub fn acting(&self) -> impl Iterator<Item = &Slot> {
+        self.iter().filter(|slot| slot.quorum.is_none())
+    }
+
+    /// Those whose failure does this, and that do not pass.
+    pub fn failing(&self, action: OnFailure) -> impl Iterator<Item = &Slot> {
+        self.acting()
+            .filter(move |slot| slot.on_failure == action && !self.passes(slot, View::Strict))
+    }
+
+    /// The probe of this name, if it is one that is run.
+    pub fn tracker_mut(&mut self, name: &str) -> Option<&mut Tracker> {
+        match &mut self.0.iter_mut().find(|slot| slot.name == name)?.source {
             Source::Runs(tracker) => Some(tracker),
             Source::Quorum(_) => None,
         }
     }
 
-    /// Whether the probe at this place counts as passing.
-    pub fn passes(&self, place: usize, view: View) -> bool {
-        match self.slots.get(place).map(|slot| &slot.source) {
-            Some(Source::Quorum(quorum)) => self.passing(quorum, view) >= quorum.at_least,
-            Some(Source::Runs(_)) => self.is_passing_run(place, view),
-            None => false,
+    /// Whether the probe counts as passing.
+    pub fn passes(&self, slot: &Slot, view: View) -> bool {
+        match &slot.source {
+            Source::Runs(tracker) => passes(tracker, view),
+            Source::Quorum(quorum) => self.passing(quorum, view) >= quorum.at_least,
         }
     }
 
     /// How many of those that a quorum names count as passing.
     pub fn passing(&self, quorum: &Quorum, view: View) -> usize {
-        quorum
-            .of
-            .iter()
-            .filter(|place| self.is_passing_run(**place, view))
-            .count()
+        let slots = quorum.of.iter().filter_map(|place| self.0.get(*place));
+        let passing = slots.filter(|slot| match &slot.source {
+            Source::Runs(tracker) => passes(tracker, view),
+            // A quorum names no quorum, so that nobody is sent round in circles.
+            Source::Quorum(_) => false,
+        });
+        passing.count()
     }
 
-    /// A quorum never passes here: one that named another, or itself, must not send us round in circles.
-    fn is_passing_run(&self, place: usize, view: View) -> bool {
-        match (self.slots.get(place).map(|slot| &slot.source), view) {
-            (Some(Source::Runs(tracker)), View::Strict) => tracker.passes(),
-            (Some(Source::Runs(tracker)), View::Lenient) => tracker.may_pass(),
-            _ => false,
-        }
+    fn get(&self, name: &str) -> Option<&Slot> {
+        self.0.iter().find(|slot| slot.name == name)
     }
 }
 
@@ -151,21 +160,26 @@ impl Slot {
     pub fn verdict(&self) -> Verdict {
         match &self.source {
             Source::Runs(tracker) => tracker.verdict(),
-            Source::Quorum(quorum) => quorum.verdict,
+            Source::Quorum(quorum) => quorum.verdict(),
         }
     }
 }
 
-fn quorum(probes: &[Probe], of: &[String], at_least: usize) -> Quorum {
-    let is_named = |probe: &Probe| matches!(probe.kind, Kind::Runs { .. }) && of.contains(&probe.name);
-    Quorum {
-        of: (0..)
-            .zip(probes)
-            .filter(|(_, probe)| is_named(probe))
-            .map(|(place, _)| place)
-            .collect(),
-        at_least,
-        verdict: Verdict::NotYetKnown,
-        since: None,
+fn passes(tracker: &Tracker, view: View) -> bool {
+    match view {
+        View::Strict => tracker.passes(),
+        View::Lenient => tracker.may_pass(),
+    }
+}
+
+/// The quorum that names `probe`.
+fn quorum_of(probe: &Probe, probes: &[Probe]) -> Option<String> {
+    let names = |other: &&Probe| match &other.kind {
+        Kind::Quorum { of, .. } => of.contains(&probe.name),
+        Kind::Runs { .. } => false,
+    };
+    match probe.kind {
+        Kind::Runs { .. } => probes.iter().find(names).map(|quorum| quorum.name.clone()),
+        Kind::Quorum { .. } => None,
     }
 }

@@ -4,20 +4,37 @@ use holdfast_vrrp::Instant;
 
 use crate::judgement::Verdict;
 
-/// A quorum's verdict, which has no thresholds of its own.
+/// Several probes of which so many have to pass. It has no thresholds of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Quorum {
     /// The places of those named among the group's probes.
     pub of: Vec<usize>,
     /// How many of them have to pass.
     pub at_least: usize,
-    /// What came of them last.
-    pub verdict: Verdict,
-    /// Since when.
-    pub since: Option<Instant>,
+    verdict: Verdict,
+    since: Option<Instant>,
 }
 
 impl Quorum {
+    /// A quorum, which goes on from what it was `before` an edit.
+    pub fn new(of: Vec<usize>, at_least: usize, before: Option<&Self>) -> Self {
+        Self {
+            of,
+            at_least,
+            verdict: before.map_or(Verdict::NotYetKnown, Self::verdict),
+            since: before.and_then(Self::since),
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Since when the verdict is this one; `None` while nothing is known.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// Takes note of what the group's probes say now.
     pub fn update(&mut self, now: Instant, verdicts: &[Verdict]) {
         let members = self.of.iter().filter_map(|place| verdicts.get(*place)).copied();

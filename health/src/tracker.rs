@@ -11,6 +11,8 @@ use crate::run::{Outcome, Run};
 /// One probe that is run.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
+    thresholds: Thresholds,
+    recovery: Option<Recovery>,
     verdict: Verdict,
     /// Since when the verdict is this one.
     since: Option<Instant>,
@@ -52,9 +54,20 @@ pub(crate) struct Row {
     length: u8,
 }
 
+/// Healing is to be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attempt {
+    /// The how-manieth of its series, from 1.
+    pub number: NonZeroU8,
+    /// How many there are to be.
+    pub of: NonZeroU8,
+}
+
 impl Tracker {
-    pub fn new(unknown: Unknown) -> Self {
+    pub fn new(thresholds: Thresholds, recovery: Option<Recovery>, unknown: Unknown) -> Self {
         Self {
+            thresholds,
+            recovery,
             verdict: Verdict::NotYetKnown,
             since: None,
             unknown,
@@ -68,14 +81,8 @@ impl Tracker {
         }
     }
 
-    /// Takes note of a run. `Some`: healing is to be tried now, for the so-manieth time.
-    pub fn take(
-        &mut self,
-        now: Instant,
-        run: Run,
-        thresholds: Thresholds,
-        recovery: Option<Recovery>,
-    ) -> Option<NonZeroU8> {
+    /// Takes note of a run. `Some`: healing is to be tried now.
+    pub fn take(&mut self, now: Instant, run: Run) -> Option<Attempt> {
         let run = run.cut();
         let passed = run.outcome.is_pass();
         let same_side = self
@@ -90,7 +97,7 @@ impl Tracker {
         if passed {
             self.adds = run.adds;
         }
-        self.note_row(&run, thresholds);
+        self.note_row(&run);
         self.latest = Some(run);
 
         if self.is_being_healed() {
@@ -99,14 +106,16 @@ impl Tracker {
             return None;
         }
         match self.verdict {
-            Verdict::Recovering if passed => self.end_healing(now, thresholds),
-            Verdict::NotYetKnown | Verdict::Failing if passed && self.streak >= thresholds.success.get() => {
+            Verdict::Recovering if passed => self.end_healing(now),
+            Verdict::NotYetKnown | Verdict::Failing
+                if passed && self.streak >= self.thresholds.success.get() =>
+            {
                 self.decide_known(now, Verdict::Passing);
             }
             Verdict::NotYetKnown | Verdict::Passing | Verdict::Recovering
-                if !passed && self.streak >= thresholds.failure.get() =>
+                if !passed && self.streak >= self.thresholds.failure.get() =>
             {
-                return self.heal_or_fail(now, recovery);
+                return self.heal_or_fail(now);
             }
             _ => {}
         }
@@ -125,6 +134,14 @@ impl Tracker {
         }
     }
 
+    /// From now on so many runs count, and this is how healing is tried.
+    pub fn edit(&mut self, now: Instant, thresholds: Thresholds, recovery: Option<Recovery>) {
+        if (self.thresholds, self.recovery) != (thresholds, recovery) {
+            (self.thresholds, self.recovery) = (thresholds, recovery);
+            self.count_anew(now);
+        }
+    }
+
     /// The probe was edited: its verdict stays, and it begins to count anew. An attempt at healing that runs is no longer
     /// waited for, as whoever ran it may have stopped it with the old probe.
     pub fn count_anew(&mut self, now: Instant) {
@@ -135,6 +152,11 @@ impl Tracker {
             healing.running = false;
             healing.ended = Some(now);
         }
+    }
+
+    /// How many runs in a row that did not pass make it fail.
+    pub fn failure_threshold(&self) -> NonZeroU8 {
+        self.thresholds.failure
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -180,13 +202,13 @@ impl Tracker {
     }
 
     /// How many runs speak against the verdict, or for what it will be; and how many it takes.
-    pub fn streak(&self, thresholds: Thresholds) -> (u8, u8) {
+    pub fn streak(&self) -> (u8, u8) {
         let last_passed = self.latest.as_ref().is_some_and(|last| last.outcome.is_pass());
         let (counts, of) = match self.verdict {
-            Verdict::Passing | Verdict::Recovering => (!last_passed, thresholds.failure),
-            Verdict::Failing => (last_passed, thresholds.success),
-            Verdict::NotYetKnown if last_passed => (true, thresholds.success),
-            Verdict::NotYetKnown => (true, thresholds.failure),
+            Verdict::Passing | Verdict::Recovering => (!last_passed, self.thresholds.failure),
+            Verdict::Failing => (last_passed, self.thresholds.success),
+            Verdict::NotYetKnown if last_passed => (true, self.thresholds.success),
+            Verdict::NotYetKnown => (true, self.thresholds.failure),
         };
         (if counts { self.streak.min(of.get()) } else { 0 }, of.get())
     }
@@ -197,10 +219,10 @@ impl Tracker {
 
     /// What is shown changes with the verdict, and when as many runs in a row as make a verdict ended in another way than
     /// what is shown: not with each run of a probe that fails now this way, now that.
-    fn note_row(&mut self, run: &Run, thresholds: Thresholds) {
+    fn note_row(&mut self, run: &Run) {
         let settles = match run.outcome {
-            Outcome::Passed => thresholds.success,
-            _ => thresholds.failure,
+            Outcome::Passed => self.thresholds.success,
+            _ => self.thresholds.failure,
         };
         let row = match self.row.take() {
             Some(row) if row.outcome == run.outcome => Row {
@@ -223,40 +245,38 @@ impl Tracker {
         self.row = Some(row);
     }
 
-    fn heal_or_fail(&mut self, now: Instant, recovery: Option<Recovery>) -> Option<NonZeroU8> {
-        let attempt = recovery.and_then(|recovery| self.next_attempt(now, recovery));
-        match (attempt, recovery) {
-            (Some(attempt), Some(recovery)) => {
-                self.healing = Some(Healing {
-                    attempt,
-                    of: recovery.attempts,
-                    running: true,
-                    ended: None,
-                    result: None,
-                });
-                self.streak = 0;
-                self.decide(now, Verdict::Recovering);
-            }
-            _ => self.decide_known(now, Verdict::Failing),
+    fn heal_or_fail(&mut self, now: Instant) -> Option<Attempt> {
+        let attempt = self.next_attempt(now);
+        if let Some(attempt) = attempt {
+            self.healing = Some(Healing {
+                attempt: attempt.number,
+                of: attempt.of,
+                running: true,
+                ended: None,
+                result: None,
+            });
+            self.streak = 0;
+            self.decide(now, Verdict::Recovering);
+        } else {
+            self.decide_known(now, Verdict::Failing);
         }
         attempt
     }
 
     /// Which attempt at healing comes next; `None` if it has been tried often enough, or a short time ago.
-    fn next_attempt(&self, now: Instant, recovery: Recovery) -> Option<NonZeroU8> {
-        match &self.healing {
-            Some(healing) if self.verdict == Verdict::Recovering => healing
-                .attempt
-                .checked_add(1)
-                .filter(|attempt| *attempt <= recovery.attempts),
-            Some(healing) if healing.ended.is_some_and(|ended| now < ended + recovery.cooldown) => None,
-            _ => Some(NonZeroU8::MIN),
-        }
+    fn next_attempt(&self, now: Instant) -> Option<Attempt> {
+        let Recovery { attempts, cooldown } = self.recovery?;
+        let number = match &self.healing {
+            Some(healing) if self.verdict == Verdict::Recovering => healing.attempt.checked_add(1)?,
+            Some(healing) if healing.ended.is_some_and(|ended| now < ended + cooldown) => return None,
+            _ => NonZeroU8::MIN,
+        };
+        (number <= attempts).then_some(Attempt { number, of: attempts })
     }
 
     /// One run that passes is enough to go back to what the probe was before healing began.
-    fn end_healing(&mut self, now: Instant, thresholds: Thresholds) {
-        if self.known || self.streak >= thresholds.success.get() {
+    fn end_healing(&mut self, now: Instant) {
+        if self.known || self.streak >= self.thresholds.success.get() {
             self.decide_known(now, Verdict::Passing);
         } else {
             self.decide(now, Verdict::NotYetKnown);

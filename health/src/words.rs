@@ -1,0 +1,100 @@
+//! What was found and what to do about it, in a few words.
+
+use holdfast_vrrp::Fault;
+
+use crate::judgement::Verdict;
+use crate::policy::{Duty, OnFailure, Policy};
+use crate::probes::{Probes, Slot, Source, View};
+use crate::quorum::Quorum;
+use crate::run::Outcome;
+use crate::tracker::Row;
+
+/// How much of what was found is repeated in a sentence; the whole stands with the probe.
+const LONGEST: usize = 120;
+
+/// Why the probe fails: `connection refused, 3 of 3`. `None` while nothing is known of it.
+pub(crate) fn why(probes: &Probes, slot: &Slot) -> Option<String> {
+    if slot.verdict() != Verdict::Failing {
+        return None;
+    }
+    Some(match &slot.source {
+        Source::Runs(tracker) => {
+            let found = tracker.shown().map(found).unwrap_or_default();
+            let of = tracker.failure_threshold();
+            format!("{found}, {of} of {of}")
+        }
+        Source::Quorum(quorum) => of_quorum(probes, quorum),
+    })
+}
+
+/// How the probes stand that a quorum names: `1 of 3 pass, 2 have to`.
+pub(crate) fn of_quorum(probes: &Probes, quorum: &Quorum) -> String {
+    let passing = probes.passing(quorum, View::Strict);
+    format!(
+        "{passing} of {} pass, {} have to",
+        quorum.of.len(),
+        quorum.at_least
+    )
+}
+
+/// What runs found: that they could not be run or had no answer is not to be mistaken for a failing service.
+fn found(row: &Row) -> String {
+    let message = line(&row.message);
+    let plain = match row.outcome {
+        Outcome::Passed => "passed",
+        Outcome::Failed if message.is_empty() => "failed",
+        Outcome::Failed => return message,
+        Outcome::TimedOut => "timed out",
+        Outcome::CouldNotRun => "could not be run",
+    };
+    if message.is_empty() {
+        plain.to_owned()
+    } else {
+        format!("{plain}: {message}")
+    }
+}
+
+/// A fault as a sentence that says what to look at.
+pub(crate) fn fault(policy: &Policy, probes: &Probes, fault: Fault) -> String {
+    if let (Fault::Maintenance, Duty::Release(reason)) = (fault, &policy.duty) {
+        return format!(
+            "the node is being worked on: {}; it takes part again when that is undone (uncordon the node, take away its taint \
+             or the annotation vip.holdfast.dev/maintenance)",
+            line(reason)
+        );
+    }
+    let failing: Vec<_> = probes
+        .failing(OnFailure::Fault)
+        .map(|slot| failing(probes, slot))
+        .collect();
+    let failing = failing.join("; ");
+    format!("{failing}; look at the service on this node, or see `holdfast-agent status`")
+}
+
+fn failing(probes: &Probes, slot: &Slot) -> String {
+    let name = &slot.name;
+    if slot.verdict() != Verdict::Failing {
+        return format!("nothing is known of probe `{name}` yet");
+    }
+    match &slot.source {
+        Source::Runs(tracker) => {
+            let found = tracker.shown().map(found).unwrap_or_default();
+            let of = tracker.failure_threshold();
+            format!("probe `{name}` fails: {found} ({of} of {of} runs)")
+        }
+        Source::Quorum(quorum) => format!("quorum `{name}` fails: {}", of_quorum(probes, quorum)),
+    }
+}
+
+/// The first line that says something, cut if it is long.
+pub(crate) fn line(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line)),
+        None => line.to_owned(),
+    }
+}
