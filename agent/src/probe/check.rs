@@ -7,6 +7,11 @@ use holdfast_health::Run;
 pub trait Check: Send {
     /// Looks once.
     fn run<'a>(&'a mut self, scene: &'a Scene) -> BoxFuture<'a, Run>;
+
+    /// How far a run came that was dropped when its time was over: `not connected`, `the answer is not complete`.
+    fn interrupted(&self) -> Option<String> {
+        None
+    }
 }
 
 /// For whom a check is run, for programs that want to know.
