@@ -23,12 +23,6 @@ const SECTIONS: &[Section] = &[
         name: "programs",
         content: |_| Ok(deps::markdown()),
     },
-    // The examples are tested; what the README shows is one of them.
-    Section {
-        file: "README.md",
-        name: "two-nodes",
-        content: |workspace| example(workspace, "two-nodes.yaml"),
-    },
     Section {
         file: "charts/holdfast/README.md",
         name: "values",
@@ -36,12 +30,17 @@ const SECTIONS: &[Section] = &[
     },
 ];
 
+/// Files that show manifests, each between comments that name it: `<!-- generated: examples/two-nodes.yaml -->`. The examples
+/// are tested, so that what a reader copies is.
+const SHOWING_EXAMPLES: &[&str] = &["README.md", "docs/probes.md"];
+
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
     // The chart holds copies of what the API's crate writes.
     api_files(workspace, check)
         .and(chart::run(workspace, check))
         .and(sections(workspace, check))
+        .and(shown_examples(workspace, check))
 }
 
 /// The CustomResourceDefinitions and docs/reference. The API's crate writes them, so that this tool builds without it.
@@ -54,33 +53,67 @@ fn api_files(workspace: &Workspace, check: bool) -> Result<()> {
 fn sections(workspace: &Workspace, check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for section in SECTIONS {
-        let path = workspace.root().join(section.file);
-        let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", section.file))?;
-        let new = replace(&old, section.name, &(section.content)(workspace)?)
-            .with_context(|| format!("{} has no generated part called {}", section.file, section.name))?;
-        if old == new {
-            println!("  {} ({}) is up to date", section.file, section.name);
-        } else if check {
-            stale.push(section.file);
-        } else {
-            fs::write(&path, new).with_context(|| format!("cannot write {}", section.file))?;
-            println!("  {} ({}) is written anew", section.file, section.name);
-        }
+        let content = (section.content)(workspace)?;
+        stale.extend(write(workspace, section.file, &[(section.name.to_owned(), content)], check)?);
     }
-    if !stale.is_empty() {
-        bail!(
-            "{} is not what `make generate` writes; run it and commit the result",
-            stale.join(", ")
-        );
-    }
-    Ok(())
+    refuse_stale(&stale)
 }
 
-/// A manifest of examples/ as a block of code.
-fn example(workspace: &Workspace, name: &str) -> Result<String> {
-    let path = workspace.root().join("examples").join(name);
-    let manifest = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(format!("```yaml\n{manifest}```\n"))
+fn shown_examples(workspace: &Workspace, check: bool) -> Result<()> {
+    let mut stale = Vec::new();
+    for file in SHOWING_EXAMPLES {
+        let text = read(workspace, file)?;
+        let examples = names(&text).filter(|name| name.starts_with("examples/"));
+        let blocks = examples.map(|name| Ok((name.to_owned(), format!("```yaml\n{}```\n", read(workspace, name)?))));
+        stale.extend(write(workspace, file, &blocks.collect::<Result<Vec<_>>>()?, check)?);
+    }
+    refuse_stale(&stale)
+}
+
+fn read(workspace: &Workspace, file: &str) -> Result<String> {
+    fs::read_to_string(workspace.root().join(file)).with_context(|| format!("cannot read {file}"))
+}
+
+/// Writes the parts of a file anew where they differ; with `check`, answers the file instead if any does.
+fn write(
+    workspace: &Workspace,
+    file: &'static str,
+    parts: &[(String, String)],
+    check: bool,
+) -> Result<Option<&'static str>> {
+    let old = read(workspace, file)?;
+    let mut new = old.clone();
+    for (name, content) in parts {
+        new = replace(&new, name, content)
+            .with_context(|| format!("{file} has no generated part called {name}"))?;
+    }
+    let names: Vec<&str> = parts.iter().map(|(name, _)| &**name).collect();
+    let names = names.join(", ");
+    if old == new {
+        println!("  {file} ({names}) is up to date");
+    } else if check {
+        return Ok(Some(file));
+    } else {
+        fs::write(workspace.root().join(file), new).with_context(|| format!("cannot write {file}"))?;
+        println!("  {file} ({names}) is written anew");
+    }
+    Ok(None)
+}
+
+fn refuse_stale(stale: &[&str]) -> Result<()> {
+    if stale.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} is not what `make generate` writes; run it and commit the result",
+        stale.join(", ")
+    );
+}
+
+/// The names of the generated parts of `text`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let begins = text.lines().filter_map(|line| line.strip_prefix("<!-- generated: "));
+    begins.filter_map(|line| line.strip_suffix(" -->"))
 }
 
 /// `text` with `content` between the comments of the part called `name`; `None` if it has no such part.
@@ -106,6 +139,11 @@ mod tests {
     #[test]
     fn what_is_up_to_date_stays_as_it_is() {
         assert_eq!(replace(TEXT, "x", "old\n").as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn generated_parts_are_found_by_their_first_comment() {
+        assert_eq!(names(TEXT).collect::<Vec<_>>(), ["x"]);
     }
 
     #[test]
