@@ -7,6 +7,7 @@ pub mod crd;
 pub mod duration;
 pub mod files;
 pub mod model;
+pub mod presets;
 pub mod reason;
 pub mod reference;
 pub mod render;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use holdfast_api::render::SecretSource;
+use holdfast_api::render::{SecretPart, SecretSource};
 use holdfast_api::v1alpha1::AuthenticationType;
 use holdfast_vrrp::Authentication;
 
@@ -29,10 +29,10 @@ pub(super) struct Secrets<'a> {
 pub(super) fn password(source: &SecretSource, secrets: Option<&Secrets<'_>>) -> Result<Vec<u8>, String> {
     match source {
         SecretSource::File(path) => password::read(Path::new(path)).map(|password| password.bytes),
-        SecretSource::Secret { name, key } => match secrets {
+        SecretSource::Secret { name, key, part } => match secrets {
             None => Err(format!("a node on its own has no Secret {name}")),
             // What is missing is no instruction: the last one known goes on.
-            Some(secrets) => secrets.told(name, key).or_else(|sentence| {
+            Some(secrets) => secrets.told(name, key, *part).or_else(|sentence| {
                 let known = secrets.known.0.get(&(name.clone(), key.clone()));
                 known.cloned().ok_or(sentence)
             }),
@@ -41,11 +41,14 @@ pub(super) fn password(source: &SecretSource, secrets: Option<&Secrets<'_>>) -> 
 }
 
 impl Secrets<'_> {
-    fn told(&self, name: &str, key: &str) -> Result<Vec<u8>, String> {
+    fn told(&self, name: &str, key: &str, part: SecretPart) -> Result<Vec<u8>, String> {
         let shown = format!("{}/{name}", self.namespace);
         match self.news.get(name) {
             Some(SecretNews::Data(data)) => match data.get(key) {
-                Some(value) => Ok(password::first_line(value)),
+                Some(value) => Ok(match part {
+                    SecretPart::FirstLine => password::first_line(value),
+                    SecretPart::Whole => value.clone(),
+                }),
                 None => Err(format!("the Secret {shown} has no key `{key}`: add it")),
             },
             Some(SecretNews::Absent) => Err(format!("the Secret {shown} does not exist: create it")),

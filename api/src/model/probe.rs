@@ -95,6 +95,31 @@ pub enum Host {
     Name(String),
 }
 
+impl Host {
+    /// The host that `written` means: an address, with or without the brackets of a URL, or a name; `None` if it is neither.
+    /// `localhost` is this node and is not looked up.
+    pub fn read(written: &str) -> Option<Self> {
+        let bare = written
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(written);
+        match bare.parse::<IpAddr>() {
+            Ok(address) => Some(Self::Address(address.to_canonical())),
+            Err(_) if written.eq_ignore_ascii_case("localhost") => Some(Self::ThisNode),
+            Err(_) => is_name(written).then(|| Self::Name(written.to_owned())),
+        }
+    }
+}
+
+/// Whether `text` can be looked up: labels with dots between them, the last of which is no number.
+fn is_name(text: &str) -> bool {
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(is_inner);
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    labels.split('.').all(is_label) && !last.chars().all(|c| c.is_ascii_digit())
+}
+
 /// Asks by HTTP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Http {
@@ -110,7 +135,7 @@ pub struct Http {
     pub headers: Vec<(String, String)>,
     /// The statuses that pass.
     pub statuses: Vec<RangeInclusive<u16>>,
-    /// What the body has to match.
+    /// What the body has to match, as a regular expression over bytes ([`regex::bytes`]) that compiles.
     pub body: Option<String>,
 }
 
@@ -164,7 +189,7 @@ pub struct Tcp {
     pub target: Target,
     /// What is said.
     pub send: Option<Vec<u8>>,
-    /// What the beginning of the answer has to match, as a regular expression over bytes.
+    /// What the beginning of the answer has to match, as a regular expression over bytes ([`regex::bytes`]) that compiles.
     pub expect: Option<String>,
 }
 
@@ -248,7 +273,7 @@ pub struct Mysql {
     pub target: Target,
     /// As whom.
     pub user: String,
-    /// The password; `None`: none.
+    /// The password: of a file its first line, of bytes all; `None`: none.
     pub password: Option<Material>,
     /// Whether it also has to take writes.
     pub writable: bool,

@@ -1,11 +1,14 @@
 //! What a group means for one node: selection, overrides, peers. Pure, and the same for groups from files and from the API.
 
+mod checks;
 mod model;
 mod probes;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use model::{ModelError, SecretSource, Secrets, model_group, model_node};
+pub use model::{ModelError, model_group, model_node};
+pub use secrets::{SecretPart, SecretSource, Secrets, named_secrets};
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;

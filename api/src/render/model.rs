@@ -9,25 +9,12 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use super::probes;
+use super::secrets::{SecretSource, Secrets};
 use crate::model;
 use crate::v1alpha1::{
     Address, Announcement, Authentication, AuthenticationType, Bind, Checksum, Family, Mode, NodeGroup, Peer,
     Preemption, PreemptionType, VirtualIPNodeSpec,
 };
-
-/// Where a password is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum SecretSource {
-    /// In a file of the node, at this path.
-    File(String),
-    /// In a Secret in Holdfast's namespace.
-    Secret {
-        /// The Secret's name.
-        name: String,
-        /// The key in its `data`.
-        key: String,
-    },
-}
 
 /// Why a group cannot be run.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -40,9 +27,6 @@ pub struct ModelError {
     /// What is wrong and what to write instead.
     pub sentence: String,
 }
-
-/// Reads the password at a source, without what ends its line in a file, or says in a sentence why it cannot.
-pub type Secrets<'a> = &'a dyn Fn(&SecretSource) -> Result<Vec<u8>, String>;
 
 /// The validated form of a node's whole spec, or every reason why a group of it cannot be run.
 pub fn model_node(
@@ -75,7 +59,8 @@ pub fn model_group(group: &NodeGroup, secrets: Secrets<'_>) -> Result<model::Nod
         .and_then(vrrp::Priority::new)
         .ok_or_else(|| format!("{} is not a number from 1 to 255", group.priority))
         .map_err(at("spec.priority"))?;
-    let probes = probes::probes(group, priority, secrets)?;
+    let damping = probes::damping(group.flap_damping).map_err(at("spec.flapDamping"))?;
+    let probes = probes::probes(group, priority, damping, secrets).map_err(at("spec.probes"))?;
     Ok(model::NodeGroup {
         name: group.name.clone(),
         uid: group.uid.clone(),
@@ -205,10 +190,7 @@ fn authentication(written: &Authentication, secrets: Secrets<'_>) -> Result<vrrp
     }
     let source = match (&written.file, &written.secret_ref) {
         (Some(file), None) => SecretSource::File(file.clone()),
-        (None, Some(secret)) => SecretSource::Secret {
-            name: secret.name.clone(),
-            key: secret.key.clone(),
-        },
+        (None, Some(secret)) => SecretSource::password(secret),
         _ => return Err("Password needs exactly one of `file` and `secretRef`".to_owned()),
     };
     let password = secrets(&source)?;
@@ -246,11 +228,11 @@ impl From<Family> for vrrp::Family {
     }
 }
 
-fn byte(number: i32) -> Option<u8> {
+pub(super) fn byte(number: i32) -> Option<u8> {
     u8::try_from(number).ok()
 }
 
-fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
+pub(super) fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is not {what}"))
 }
 

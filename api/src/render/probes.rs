@@ -1,13 +1,23 @@
 //! From probes as written to what is run and what is made of the results.
 
 use core::num::NonZeroU8;
+use core::time::Duration;
 
-use holdfast_health::{Damping, Duty, Policy};
+use holdfast_health::{self as health, Damping, Duty, Kind, OnFailure, Policy, Recovery, Thresholds};
 use holdfast_vrrp::Priority;
 
-use super::model::{ModelError, Secrets};
-use crate::model::probe::Probe;
-use crate::v1alpha1::{NodeDutyType, NodeGroup};
+use super::checks;
+use super::secrets::Secrets;
+use crate::model::probe::{Probe, Recover, Timing};
+use crate::presets;
+use crate::v1alpha1::{
+    self, FailureAction, FailureActionType, FlapDamping, NodeDuty, NodeDutyType, NodeGroup,
+};
+
+/// The fastest that a probe may run.
+pub(crate) const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
+/// What a weight may be at most, up or down: as in keepalived.
+const LARGEST_WEIGHT: i32 = 253;
 
 /// A group's probes in their validated form.
 pub(super) struct Probes {
@@ -18,27 +28,152 @@ pub(super) struct Probes {
 }
 
 /// The validated form of a group's probes, or the first reason why they cannot be run.
-pub(super) fn probes(group: &NodeGroup, base: Priority, _secrets: Secrets<'_>) -> Result<Probes, ModelError> {
-    let reason = || group.duty.reason.clone().unwrap_or_default();
+pub(super) fn probes(
+    group: &NodeGroup,
+    base: Priority,
+    damping: Damping,
+    secrets: Secrets<'_>,
+) -> Result<Probes, String> {
+    let (mut run, mut judged) = (Vec::new(), Vec::new());
+    for written in &group.probes {
+        let named = |sentence: String| format!("probe `{}`: {sentence}", written.name);
+        run.extend(runnable(written, secrets).map_err(named)?);
+        judged.push(judged_by(written).map_err(named)?);
+    }
     Ok(Probes {
-        run: Vec::new(),
+        run,
         policy: Policy {
             base,
             preferred: false,
-            duty: match group.duty.type_ {
-                NodeDutyType::Serve => Duty::Serve,
-                NodeDutyType::Demote => Duty::Demote(reason()),
-                NodeDutyType::Release => Duty::Release(reason()),
-            },
-            probes: Vec::new(),
-            damping: Damping {
-                changes: u8::try_from(group.flap_damping.changes)
-                    .ok()
-                    .and_then(NonZeroU8::new)
-                    .map_or(0, NonZeroU8::get),
-                window: group.flap_damping.window.get(),
-                longest: group.flap_damping.longest.get(),
-            },
+            duty: duty(&group.duty),
+            probes: judged,
+            damping,
         },
     })
+}
+
+/// What is run for `written`; `None` for a quorum, which lives on the runs of others.
+fn runnable(written: &v1alpha1::Probe, secrets: Secrets<'_>) -> Result<Option<Probe>, String> {
+    if written.quorum.is_some() {
+        return Ok(None);
+    }
+    let recover = written.recover.as_ref().map(|recover| {
+        Ok::<_, String>(Recover {
+            exec: checks::program(&recover.exec, None)?,
+            timeout: recover.timeout.get(),
+        })
+    });
+    Ok(Some(Probe {
+        name: written.name.clone(),
+        checks: presets::expand(written)
+            .iter()
+            .map(|ordinary| checks::check(written, ordinary, secrets))
+            .collect::<Result<_, _>>()?,
+        timing: timing(written)?,
+        recover: recover.transpose()?,
+    }))
+}
+
+fn timing(written: &v1alpha1::Probe) -> Result<Timing, String> {
+    let timing = Timing {
+        period: written.period.get(),
+        timeout: written.timeout.get(),
+        initial_delay: written.initial_delay.get(),
+        jitter: written.jitter.get(),
+    };
+    if timing.period < SHORTEST_PERIOD {
+        Err(format!(
+            "period {} is too short: write 100ms or more",
+            written.period
+        ))
+    } else if timing.timeout.is_zero() {
+        Err("timeout 0s leaves no time for an answer: write 100ms or more".to_owned())
+    } else if timing.jitter >= timing.period {
+        Err(format!(
+            "jitter {} is not less than the period {}",
+            written.jitter, written.period
+        ))
+    } else {
+        Ok(timing)
+    }
+}
+
+fn judged_by(written: &v1alpha1::Probe) -> Result<health::Probe, String> {
+    let kind = match &written.quorum {
+        Some(quorum) => Kind::Quorum {
+            of: quorum.probes.clone(),
+            at_least: usize::try_from(quorum.at_least)
+                .ok()
+                .filter(|least| (1..=quorum.probes.len()).contains(least))
+                .ok_or_else(|| {
+                    format!(
+                        "atLeast {} is not a number from 1 to {}, of which the quorum is",
+                        quorum.at_least,
+                        quorum.probes.len()
+                    )
+                })?,
+        },
+        None => Kind::Runs {
+            thresholds: Thresholds {
+                failure: count(written.failure_threshold, "failureThreshold")?,
+                success: count(written.success_threshold, "successThreshold")?,
+            },
+            recovery: written
+                .recover
+                .as_ref()
+                .map(|recover| {
+                    Ok::<_, String>(Recovery {
+                        attempts: count(recover.attempts, "recover: attempts")?,
+                        cooldown: recover.cooldown.get(),
+                    })
+                })
+                .transpose()?,
+        },
+    };
+    Ok(health::Probe {
+        name: written.name.clone(),
+        kind,
+        on_failure: on_failure(written.on_failure)?,
+    })
+}
+
+fn on_failure(written: FailureAction) -> Result<OnFailure, String> {
+    match (written.type_, written.weight) {
+        (FailureActionType::None, _) => Ok(OnFailure::None),
+        (FailureActionType::Hold, _) => Ok(OnFailure::Hold),
+        (FailureActionType::Fault, _) => Ok(OnFailure::Fault),
+        (FailureActionType::Weight, Some(weight)) => i16::try_from(weight)
+            .ok()
+            .filter(|_| weight != 0 && weight.abs() <= LARGEST_WEIGHT)
+            .map(OnFailure::Weight)
+            .ok_or_else(|| format!("weight {weight} is not a number from -253 to 253 other than 0")),
+        (FailureActionType::Weight, None) => Err("onFailure: the weight is missing".to_owned()),
+    }
+}
+
+fn duty(written: &NodeDuty) -> Duty {
+    let reason = || written.reason.clone().unwrap_or_default();
+    match written.type_ {
+        NodeDutyType::Serve => Duty::Serve,
+        NodeDutyType::Demote => Duty::Demote(reason()),
+        NodeDutyType::Release => Duty::Release(reason()),
+    }
+}
+
+/// How a node that comes and goes is held back.
+pub(super) fn damping(written: FlapDamping) -> Result<Damping, String> {
+    let changes = u8::try_from(written.changes)
+        .map_err(|_| format!("changes {} is not a number from 0 to 100", written.changes))?;
+    Ok(Damping {
+        changes,
+        window: written.window.get(),
+        longest: written.longest.get(),
+    })
+}
+
+fn count(number: i32, what: &str) -> Result<NonZeroU8, String> {
+    u8::try_from(number)
+        .ok()
+        .and_then(NonZeroU8::new)
+        .ok_or_else(|| format!("{what} {number} is not a number from 1 to 255"))
 }

@@ -81,6 +81,24 @@ pub struct Probe {
     pub recover: Option<Recover>,
 }
 
+impl Probe {
+    /// What proves who answers and who asks, if the probe speaks TLS; of a preset, as it is written.
+    pub fn tls(&self) -> Option<&ProbeTLS> {
+        let options = self.preset_options.as_ref();
+        let http = self.http_get.as_ref().and_then(|http| http.tls.as_ref());
+        let grpc = self.grpc.as_ref().and_then(|grpc| grpc.tls.as_ref());
+        http.or(grpc)
+            .or_else(|| options.and_then(|options| options.tls.as_ref()))
+    }
+
+    /// Who logs in, if the probe does; of a preset, as it is written.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        let options = self.preset_options.as_ref();
+        let mysql = self.mysql.as_ref().map(|mysql| &mysql.credentials);
+        mysql.or_else(|| options.and_then(|options| options.credentials.as_ref()))
+    }
+}
+
 /// The services that Holdfast knows how to ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum ProbePreset {
@@ -354,7 +372,7 @@ pub struct RouteAction {
     pub gateway: Option<String>,
     /// The routing table. Default: 254, the main one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 2147483647))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub table: Option<i32>,
 }
 
