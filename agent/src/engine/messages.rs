@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdfast_api::model::{NodeGroup, NodeSpec};
 use holdfast_api::v1alpha1::Family;
 use holdfast_health::Judgement;
-use holdfast_vrrp::Transition;
+use holdfast_vrrp::{Priority, Transition};
 use tokio::sync::oneshot;
 
 use crate::status::GroupStatus;
@@ -15,12 +15,13 @@ use crate::status::GroupStatus;
 pub enum Command {
     /// Do this from now on; what is unchanged is left alone.
     Apply(Box<NodeSpec>),
-    /// A group's health, as its probes have it, from now on; `None`: nothing judges it any more. It may come before the group.
+    /// What is made of a group's node from now on; `None`: nothing judges it any more. It comes before the group, so that the
+    /// group never stands in the election with a health that nobody has judged.
     Judge {
         /// The group.
         group: String,
-        /// Its health.
-        judgement: Option<Judgement>,
+        /// What is made of the node.
+        judged: Option<Judged>,
     },
     /// Say what every group is doing.
     Snapshot(oneshot::Sender<Vec<GroupStatus>>),
@@ -29,6 +30,19 @@ pub enum Command {
     /// End at once without a word on the wire and with the addresses left bound: a standby agent on this node takes over.
     /// Answers which groups were Active.
     Yield(oneshot::Sender<Predecessor>),
+}
+
+/// What the probes and the group's policy make of this node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// The node's health.
+    pub judgement: Judgement,
+    /// Whether the group is to be on this node by somebody's wish (`spec.placement`) at the present time, whether or not
+    /// anything fails: whatever the group's preemption, this node then takes over at once when it is better.
+    pub preferred: bool,
+    /// What the judgement comes from, in one line for the log: the sentences of its faults if it has any, and otherwise the
+    /// priority as a sum. Another text alone moves and logs nothing.
+    pub why: String,
 }
 
 /// What happened, in order. If the channel is full the engine keeps the latest per group and sends that later.
@@ -43,6 +57,17 @@ pub enum Event {
         /// From, to, reason, priority, silence.
         transition: Transition,
         /// In a sentence, for the log.
+        message: String,
+    },
+    /// A group's priority in the election changed, and its state did not.
+    PriorityChanged {
+        /// The group.
+        group: String,
+        /// The priority before.
+        from: Priority,
+        /// The priority from now on.
+        to: Priority,
+        /// In a sentence, for the log: from, to, why.
         message: String,
     },
     /// Something people should know: a mismatch on the wire, a failed bind, a fault found. Rate-limited by the engine.

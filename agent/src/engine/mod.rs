@@ -19,4 +19,4 @@ mod timers;
 mod wires;
 
 pub use handle::{Ended, Engine, Options, StartError};
-pub use messages::{Command, Event, Predecessor, RouterIdentity, Takeover};
+pub use messages::{Command, Event, Judged, Predecessor, RouterIdentity, Takeover};

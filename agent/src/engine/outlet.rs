@@ -22,11 +22,14 @@ impl Outlet {
         }
     }
 
-    /// Sends `event`, or keeps it in place of what waited for the same group. A transition is never replaced by a notice.
+    /// Sends `event`, or keeps it in place of what waited for the same group. A transition is never replaced by
+    /// less.
     pub fn send(&mut self, event: Event) {
         self.flush();
         let group = match &event {
-            Event::Transition { group, .. } | Event::Withdrawn { group } => Some(group.clone()),
+            Event::Transition { group, .. }
+            | Event::PriorityChanged { group, .. }
+            | Event::Withdrawn { group } => Some(group.clone()),
             Event::Notice { group, .. } => group.clone(),
             Event::Stopped => None,
         };
@@ -35,7 +38,9 @@ impl Outlet {
                 return;
             };
             self.waiting.insert(group, event);
-        } else if !matches!(event, Event::Notice { .. }) || !self.waiting.contains_key(&group) {
+        } else if !matches!(event, Event::Notice { .. } | Event::PriorityChanged { .. })
+            || !self.waiting.contains_key(&group)
+        {
             self.waiting.insert(group, event);
         }
     }

@@ -35,6 +35,12 @@ pub fn report(event: &Event, shared: &Shared) {
                 line!(info);
             }
         }
+        Event::PriorityChanged {
+            group,
+            from,
+            to,
+            message,
+        } => tracing::info!(group, from = from.get(), to = to.get(), "{message}"),
         Event::Notice { group, kind, message } => {
             tracing::warn!(group = group.as_deref(), kind, "{message}");
         }

@@ -210,7 +210,7 @@ impl Running {
         if self.tracker.note(event, clock::now()) {
             self.writer.put(self.tracker.state().clone());
         }
-        if matches!(event, Event::Transition { .. })
+        if matches!(event, Event::Transition { .. } | Event::PriorityChanged { .. })
             && let Some(membership) = &self.membership
         {
             membership.report();

@@ -15,7 +15,6 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use holdfast_health::Judgement;
 use holdfast_vrrp::{Action, Family, Input, Instant, Shutdown};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
@@ -26,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::announcer::Announcer;
 use super::facts::Facts;
 use super::group::{Group, Successor};
-use super::messages::{Command, Event, Predecessor, RouterIdentity, Takeover};
+use super::messages::{Command, Event, Judged, Predecessor, RouterIdentity, Takeover};
 use super::outlet::Outlet;
 use super::report::group_status;
 use super::timers::Timers;
@@ -65,8 +64,8 @@ pub struct Runtime {
     /// A specification that came before the kernel's state was known.
     early_spec: Option<Box<holdfast_api::model::NodeSpec>>,
     predecessor: Predecessor,
-    /// Each group's health as its probes have it, perhaps before the group itself.
-    judgements: BTreeMap<String, Judgement>,
+    /// What is made of each group's node, perhaps before the group itself.
+    judged: BTreeMap<String, Judged>,
 
     /// The groups, each in a slot that it keeps for life; the timers and tickets know it by that.
     groups: Vec<Option<Group>>,
@@ -170,7 +169,7 @@ impl Runtime {
             resolve_at: None,
             early_spec: None,
             predecessor: parts.predecessor,
-            judgements: BTreeMap::new(),
+            judged: BTreeMap::new(),
             groups: Vec::new(),
             slots: BTreeMap::new(),
             vips: BTreeMap::new(),
@@ -247,9 +246,9 @@ impl Runtime {
             match command {
                 Command::Apply(spec) if self.facts.synced() => self.apply(*spec),
                 Command::Apply(spec) => self.early_spec = Some(spec),
-                Command::Judge { group, judgement } => match judgement {
-                    Some(judgement) => drop(self.judgements.insert(group, judgement)),
-                    None => drop(self.judgements.remove(&group)),
+                Command::Judge { group, judged } => match judged {
+                    Some(judged) => drop(self.judged.insert(group, judged)),
+                    None => drop(self.judged.remove(&group)),
                 },
                 Command::Snapshot(answer) => self.snapshot(answer),
                 Command::Stop => self.stop(),
