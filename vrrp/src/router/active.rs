@@ -1,9 +1,9 @@
 //! The Active state: advertising, answering those that lose, yielding to those that win (RFC 9568 §6.4.3).
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::VirtualRouter;
-use super::backup::Watch;
 use super::election::{self, AsActive};
 use super::limit::RateLimit;
 use super::receive::Heard;
@@ -21,7 +21,7 @@ impl VirtualRouter {
     /// Takes the addresses: advertises, binds, and announces them once they are bound (RFC 9568 §6.4.1, §6.4.2).
     pub(super) fn become_active(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
         let silence = self.silence(now);
-        self.watch = Watch::default();
+        self.watch = self.watch.taken_over();
         self.release = None;
         self.timers.clear_all();
         self.advertise(out);
@@ -55,7 +55,7 @@ impl VirtualRouter {
         match election::as_active(self.priority(), self.config.source, heard.priority, heard.router) {
             AsActive::Resigned => self.answer(now, out),
             AsActive::Assert => {
-                if !self.is_new(now) {
+                if !self.is_last_word(now, heard.router) {
                     out.push(Action::Notice(Notice::OtherActive {
                         router: heard.router,
                         priority: heard.priority,
@@ -66,21 +66,45 @@ impl VirtualRouter {
                 self.correct_neighbors(now, out);
             }
             AsActive::Yield(reason) => {
-                // A last word. When a split heals and the winner's advertisement is the first across, the winner would
-                // never hear that there were two, and whoever listened to this router's announcements would go on
-                // sending here. A losing advertisement makes it answer and announce (RFC 9568 §6.4.3).
                 self.advertise(out);
                 self.stop_serving();
                 self.hold_on_for_successor(now);
                 self.enter_backup(now, reason, out);
                 self.follow(now, heard, out);
+                self.watch.yielded_to = Some(heard.router);
+                self.timers.set(Timer::LastWordAgain, now + self.interval().get());
             }
         }
     }
 
-    /// Whether a router that advertises now may be the one this router has taken over from, saying its last word.
-    fn is_new(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < self.config.interval.get()
+    /// The last word of a router that has yielded, once more.
+    ///
+    /// A router that yields advertises once more. When a split heals and the winner's advertisement is the first across, the
+    /// winner would never hear that there were two, and whoever listened to this router's announcements would go on sending
+    /// here. A losing advertisement makes it answer and announce (RFC 9568 §6.4.3). A single one may be lost: over
+    /// unicast the first packet after a split is, if the kernel has just given up on the neighbor's MAC address.
+    ///
+    /// It has to lose: to a router that knows no better, one that wins comes from an Active router.
+    pub(super) fn on_last_word_again(&self, out: &mut Vec<Action>) {
+        let Some(winner) = self.watch.yielded_to.filter(|_| self.state == State::Backup) else {
+            return;
+        };
+        let theirs = self.watch.advertised.priority;
+        let verdict = election::as_active(self.priority(), self.config.source, theirs, winner);
+        if self.watch.router == Some(winner) && matches!(verdict, AsActive::Yield(_)) {
+            self.advertise(out);
+        }
+    }
+
+    /// Whether an advertisement of `other` may be a last word to this router, which has just become Active. The one that was
+    /// Active before says it once more after an interval.
+    fn is_last_word(&self, now: Instant, other: IpAddr) -> bool {
+        let intervals = if self.watch.taken_from == Some(other) {
+            3
+        } else {
+            1
+        };
+        now.saturating_duration_since(self.since) < intervals * self.config.interval.get()
     }
 
     /// Keeps the timers of the Active state from firing; the addresses stay and are renewed.

@@ -13,13 +13,17 @@ use crate::state::{Reason, State};
 use crate::time::Instant;
 use crate::types::{Interval, Version, active_down_interval, skew};
 
-/// What a Backup knows about the Active router.
+/// What a Backup knows about the Active router, and what an Active one still knows about the one before it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Watch {
     /// Who it is.
     pub(super) router: Option<IpAddr>,
     /// What it says of itself.
-    advertised: Advertised,
+    pub(super) advertised: Advertised,
+    /// To whom this router has yielded, if it was Active.
+    pub(super) yielded_to: Option<IpAddr>,
+    /// From whom this router has taken over, if it is Active.
+    pub(super) taken_from: Option<IpAddr>,
     /// When it was last heard, whatever it said.
     pub(super) last_heard: Option<Instant>,
     /// Its interval, once it is known: Active_Adver_Interval (RFC 9568 §6.1).
@@ -38,6 +42,16 @@ pub(super) struct Watch {
     history_until: Instant,
 }
 
+impl Watch {
+    /// What is left of it for a router that has become Active.
+    pub(super) fn taken_over(&self) -> Self {
+        Self {
+            taken_from: self.router,
+            ..Self::default()
+        }
+    }
+}
+
 impl VirtualRouter {
     /// Enters Backup with a full Active_Down_Interval of this router's own interval (RFC 9568 §6.4.1).
     pub(super) fn enter_backup(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
@@ -51,7 +65,7 @@ impl VirtualRouter {
             down_from: now,
             ..Watch::default()
         };
-        self.timers.clear(&[Timer::PreemptDelay]);
+        self.timers.clear(&[Timer::PreemptDelay, Timer::LastWordAgain]);
         self.restart_active_down(now);
     }
 

@@ -69,7 +69,8 @@ impl VirtualRouter {
             _ => {}
         }
         if matches!(self.state, State::Active | State::Backup) {
-            self.timers.clear(&[Timer::ActiveDown, Timer::PreemptDelay]);
+            self.timers
+                .clear(&[Timer::ActiveDown, Timer::PreemptDelay, Timer::LastWordAgain]);
             self.transition(now, State::Fault, Reason::Faulted, None, out);
         }
     }

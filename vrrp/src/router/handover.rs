@@ -123,8 +123,12 @@ impl VirtualRouter {
             self.unbind(out);
             self.timers.clear_all();
         } else {
-            self.timers
-                .clear(&[Timer::ActiveDown, Timer::PreemptDelay, Timer::BindRecovery]);
+            self.timers.clear(&[
+                Timer::ActiveDown,
+                Timer::PreemptDelay,
+                Timer::LastWordAgain,
+                Timer::BindRecovery,
+            ]);
         }
         if self.state != State::Initialize {
             self.transition(now, State::Initialize, reason, None, out);

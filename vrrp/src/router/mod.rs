@@ -187,6 +187,7 @@ impl VirtualRouter {
             Timer::AnnounceAgain => self.on_announce_again(out),
             Timer::AnnounceRefresh => self.on_announce_refresh(now, due, out),
             Timer::Correction => self.correct_neighbors(now, out),
+            Timer::LastWordAgain => self.on_last_word_again(out),
             Timer::ResignAgain => self.on_resign_again(out),
             Timer::ReleaseEnd => self.finish_release(now, out),
             Timer::BindRetry => self.on_bind_retry(now, out),

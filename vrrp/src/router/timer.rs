@@ -26,6 +26,8 @@ pub(super) enum Timer {
     AnnounceRefresh,
     /// Fires when neighbors that were told otherwise may be corrected once more.
     Correction,
+    /// Fires one interval after this router yielded: its last word may have been lost, and is said once more.
+    LastWordAgain,
     /// Fires when no successor has been heard one interval after this router resigned: it says so once more.
     ResignAgain,
     /// Fires when a successor must be serving, or none is to be expected: the addresses held on for it are let go.
@@ -37,7 +39,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const COUNT: usize = 13;
+    const COUNT: usize = 14;
 
     const ALL: [Self; Self::COUNT] = [
         Self::StartupDelay,
@@ -49,6 +51,7 @@ impl Timer {
         Self::AnnounceAgain,
         Self::AnnounceRefresh,
         Self::Correction,
+        Self::LastWordAgain,
         Self::ResignAgain,
         Self::ReleaseEnd,
         Self::BindRetry,

@@ -1,6 +1,8 @@
 //! The Active state (RFC 9568 §6.4.3): advertising, answering, yielding.
 
-use holdfast_vrrp::{Action, Announce, Input, Notice, Reason, State};
+use std::time::Duration;
+
+use holdfast_vrrp::{Action, Announce, Fault, Input, Notice, Reason, Shutdown, Standing, State};
 
 use crate::harness::*;
 
@@ -43,9 +45,9 @@ fn active_yields_to_a_higher_priority() {
     assert_eq!(solo.snapshot().active_peer, Some(LOWER));
     let log = solo.pass(active_down(100) - millis(1));
     assert_eq!(
-        sent(log.iter().map(|(_, action)| action)),
-        [],
-        "Adver_Timer is cancelled"
+        times_of(&log, &send(100)),
+        [SECOND],
+        "its last word once more; Adver_Timer is cancelled"
     );
     assert_eq!(
         transitions(&solo.timeout()),
@@ -148,25 +150,102 @@ fn an_address_claimed_by_another_station_is_announced_again_once_a_second_at_mos
 
 #[test]
 fn a_router_that_has_just_preempted_does_not_take_the_losers_last_word_for_a_split() {
-    let mut solo = Solo::backup(config(200));
-    solo.hear(LOWER, 100);
-    while solo.state() != State::Active {
-        solo.hear(LOWER, 100);
-        solo.timeout();
+    let preempted = || {
+        let mut solo = Solo::backup(config(200));
+        while solo.state() != State::Active {
+            solo.hear(LOWER, 100);
+            solo.timeout();
+        }
+        solo.bound();
+        solo
+    };
+    let notices = |out: &[Action]| {
+        let is_notice = |action: &&Action| matches!(action, Action::Notice(_));
+        out.iter().filter(is_notice).count()
+    };
+    // Said at once, and once more an interval later; anybody else may have lost the race for the succession.
+    for (after, router, wanted) in [
+        (Duration::ZERO, LOWER, 0),
+        (Duration::ZERO, HIGHER, 0),
+        (millis(1500), LOWER, 0),
+        (millis(1500), HIGHER, 1),
+        (3 * SECOND, LOWER, 1),
+    ] {
+        let mut solo = preempted();
+        solo.pass(after);
+        let out = solo.hear(router, 100);
+        assert_eq!(sent(&out), [200]);
+        assert_eq!(notices(&out), wanted, "{router} after {after:?}: {out:?}");
     }
-    solo.bound();
-    let out = solo.hear(LOWER, 100);
-    assert_eq!(sent(&out), [200]);
-    assert!(
-        !out.iter().any(|action| matches!(action, Action::Notice(_))),
-        "{out:?}"
-    );
-    solo.pass(SECOND);
-    let out = solo.hear(LOWER, 100);
-    assert!(
-        out.iter().any(|action| matches!(action, Action::Notice(_))),
-        "{out:?}"
-    );
+}
+
+#[test]
+fn a_router_that_yields_says_so_once_more_after_an_interval_of_the_winner() {
+    let mut solo = Solo::active(config(100));
+    let mut theirs = config(200);
+    theirs.interval = interval(millis(500));
+    assert_eq!(sent(&solo.hear_from(&theirs, LOWER, 200)), [100]);
+    let mut log = Vec::new();
+    for half_second in 0..10 {
+        let later = |(at, action)| (at + half_second * millis(500), action);
+        log.extend(solo.pass(millis(500)).into_iter().map(later));
+        solo.hear_from(&theirs, LOWER, 200);
+    }
+    assert_eq!(times_of(&log, &send(100)), [millis(500)]);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
+fn a_router_that_yielded_says_nothing_more_once_something_else_has_happened() {
+    let happenings: [Case; 9] = [
+        ("the winner resigned", |solo| {
+            solo.hear(LOWER, 0);
+        }),
+        ("the winner is the worse one by now", |solo| {
+            solo.hear(LOWER, 99);
+        }),
+        (
+            "the winner fell to its priority, and its own address is the higher one",
+            |solo| {
+                solo.hear(LOWER, 100);
+            },
+        ),
+        ("it is the better one by now", |solo| {
+            solo.health(&[], Standing::Weighted(priority(201)));
+        }),
+        ("another one is Active", |solo| {
+            solo.hear(HIGHER, 220);
+        }),
+        ("it is in Fault", |solo| {
+            solo.health(&[Fault::ProbeFailed], Standing::Base);
+        }),
+        ("it was in Fault", |solo| {
+            solo.health(&[Fault::ProbeFailed], Standing::Base);
+            solo.health(&[], Standing::Base);
+            solo.hear(LOWER, 200);
+        }),
+        ("it stops", |solo| {
+            solo.shut_down(Shutdown::Planned);
+        }),
+        ("it has become Active and yielded to another one", |solo| {
+            solo.configure(|config| config.may_become_active = true);
+            solo.pass(millis(100));
+            solo.hear(LOWER, 5);
+            assert_eq!(solo.state(), State::Active);
+            solo.hear(HIGHER, 200);
+            solo.pass(millis(500));
+            solo.hear(LOWER, 200);
+        }),
+    ];
+    for (what, happens) in happenings {
+        let mut solo = Solo::active(config(100));
+        solo.hear(LOWER, 200);
+        // Or it would be Active by then in some of them.
+        solo.configure(|config| config.may_become_active = false);
+        happens(&mut solo);
+        let log = solo.pass(millis(1100));
+        assert_eq!(sent(log.iter().map(|(_, action)| action)), [], "{what}");
+    }
 }
 
 #[test]

@@ -230,9 +230,6 @@ fn delayed_preemption_starts_again_when_a_better_router_is_heard() {
     );
 }
 
-/// Something that happens to a router, and what it is.
-type Case = (&'static str, fn(&mut Solo));
-
 #[test]
 fn delayed_preemption_starts_again_when_the_router_was_in_doubt_itself_or_away() {
     let falters: [Case; 6] = [

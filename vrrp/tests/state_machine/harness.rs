@@ -80,6 +80,9 @@ pub fn packet(config: &Config, priority: u8, from: IpAddr, to: IpAddr) -> Vec<u8
     bytes
 }
 
+/// Something that happens to a router, and what it is.
+pub type Case = (&'static str, fn(&mut Solo));
+
 /// What a router was told and what it said, on one clock.
 pub struct Solo {
     pub now: Instant,

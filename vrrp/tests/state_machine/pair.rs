@@ -18,6 +18,8 @@ struct Pair {
     /// How long the address has been on neither node, and on both.
     unserved: Duration,
     served_twice: Duration,
+    /// How often each has told the neighbors at once where the address is.
+    bursts: [usize; 2],
 }
 
 impl Pair {
@@ -36,6 +38,7 @@ impl Pair {
             connected: true,
             unserved: Duration::ZERO,
             served_twice: Duration::ZERO,
+            bursts: [0, 0],
         }
     }
 
@@ -94,6 +97,7 @@ impl Pair {
         let mut queue: VecDeque<_> = actions.into_iter().map(|action| (node, action)).collect();
         while let Some((node, action)) = queue.pop_front() {
             let other = 1 - node;
+            self.bursts[node] += usize::from(action == BURST);
             let consequences = match action {
                 Action::Bind(_) => (node, self.nodes[node].bound()),
                 Action::Send { .. } if !self.connected => continue,
@@ -326,6 +330,27 @@ fn after_a_split_the_better_router_wins_and_the_neighbors_are_told() {
             "the loser has let go"
         );
     }
+}
+
+#[test]
+fn after_a_split_the_neighbors_are_told_even_if_the_losers_last_word_is_lost() {
+    let mut pair = Pair::new(config(200), config(100));
+    pair.connected = false;
+    pair.pass(100 * SECOND);
+    // The winner's advertisement is the first across.
+    while pair.next().is_none_or(|(_, node)| node == 1) {
+        pair.pass(millis(10));
+    }
+    let before = pair.bursts;
+    pair.connected = true;
+    pair.lose[1] = 1;
+    pair.pass(SECOND);
+    assert_eq!(pair.states(), [State::Active, State::Backup]);
+    assert_eq!((pair.bursts, pair.lose), (before, [0, 0]), "nobody knows yet");
+    pair.pass(SECOND);
+    assert_eq!(pair.bursts, [before[0] + 1, before[1]]);
+    pair.pass(100 * SECOND);
+    assert_eq!(pair.states(), [State::Active, State::Backup]);
 }
 
 #[test]

@@ -178,6 +178,8 @@ struct Watched {
     pending: bool,
     /// Whether a predecessor's addresses are held.
     adopted: bool,
+    /// Whether it has yielded, so that it may say so once more as Backup.
+    yielded: bool,
 }
 
 impl Watched {
@@ -293,8 +295,10 @@ impl Watched {
             });
             match action {
                 Action::Send { priority } if *priority != 0 => {
+                    let once_more = state == State::Backup && self.yielded;
+                    self.yielded &= state != State::Backup;
                     assert!(
-                        state == State::Active || becomes == Some(State::Active),
+                        state == State::Active || becomes == Some(State::Active) || once_more,
                         "sends in {state}: {out:?}"
                     );
                 }
@@ -324,6 +328,8 @@ impl Watched {
                         "becomes Active without permission: {out:?}"
                     );
                     self.adopted = false;
+                    self.yielded =
+                        matches!(transition.reason, Reason::HigherPriority | Reason::HigherAddress);
                 }
                 Action::Renew => assert!(!self.adopted, "renews what it has not taken over: {out:?}"),
                 Action::Send { .. } | Action::Dropped(_) | Action::Notice(_) => {}
@@ -418,7 +424,7 @@ proptest! {
                 VirtualRouter::resume(now, config, Resume { expires: now + expires_in, active_since: now, handed_over })
             }
         };
-        let mut watched = Watched { now, router, bound, pending: false, adopted };
+        let mut watched = Watched { now, router, bound, pending: false, adopted, yielded: false };
         for event in events {
             watched.happens(event);
         }

@@ -8,7 +8,7 @@ use super::{Event, World};
 use crate::invariants::Invariant;
 use crate::kernel::Operation;
 use crate::mutation::Mutation;
-use crate::node::{Frame, Packet};
+use crate::node::{Frame, Packet, Process};
 
 impl World {
     pub(super) fn act(&mut self, node: usize, action: Action) {
@@ -52,6 +52,11 @@ impl World {
                 }
                 if transition.from == State::Active {
                     self.nodes[node].state_file = None;
+                }
+                let resumed = |process: &Process| process.confirmed;
+                if transition.reason == Reason::Started && self.nodes[node].awake().is_some_and(resumed) {
+                    // It listened for a while before it found that it cannot go on with what its predecessor left.
+                    self.checker.disturb(self.now, node);
                 }
                 self.checker
                     .transition(self.now, node, transition.from, transition.to);
