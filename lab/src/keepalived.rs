@@ -17,6 +17,19 @@ enum Authentication {
     Ah(String),
 }
 
+/// A `vrrp_script`: what keepalived runs every second to know whether its node is fit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrackScript {
+    /// The command line.
+    pub command: String,
+    /// So many failures in a row make it fail.
+    pub fall: u8,
+    /// So many successes in a row make it pass again.
+    pub rise: u8,
+    /// Zero: the instance is in fault while it fails. Negative: added to the priority then; positive: while it passes.
+    pub weight: i16,
+}
+
 /// One `vrrp_instance`, with keepalived's own defaults where nothing is said but for these: version 3,
 /// interface `eth0`, interval 100 ms, priority 100, initial state BACKUP.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +46,7 @@ pub struct VrrpInstance {
     authentication: Option<Authentication>,
     nopreempt: bool,
     preempt_delay: Option<Duration>,
+    track_script: Option<TrackScript>,
     extra: Vec<String>,
 }
 
@@ -52,6 +66,7 @@ impl VrrpInstance {
             authentication: None,
             nopreempt: false,
             preempt_delay: None,
+            track_script: None,
             extra: Vec::new(),
         }
     }
@@ -140,6 +155,13 @@ impl VrrpInstance {
         self
     }
 
+    /// Watches something with a script.
+    #[must_use]
+    pub fn track_script(mut self, script: TrackScript) -> Self {
+        self.track_script = Some(script);
+        self
+    }
+
     /// One more line of the instance, as keepalived.conf(5) spells it.
     #[must_use]
     pub fn line(mut self, line: &str) -> Self {
@@ -152,6 +174,17 @@ impl VrrpInstance {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{:indent$}{content}", "");
         };
+        if let Some(script) = &self.track_script {
+            line(0, &format!("vrrp_script track_{} {{", self.virtual_router_id));
+            line(2, &format!("script \"{}\"", script.command));
+            line(2, "user root");
+            line(2, "interval 1");
+            line(2, "timeout 1");
+            line(2, &format!("fall {}", script.fall));
+            line(2, &format!("rise {}", script.rise));
+            line(2, &format!("weight {}", script.weight));
+            line(0, "}");
+        }
         line(0, &format!("vrrp_instance VI_{} {{", self.virtual_router_id));
         line(2, "state BACKUP");
         line(2, &format!("version {}", self.version));
@@ -185,6 +218,11 @@ impl VrrpInstance {
         }
         if let Some(delay) = self.preempt_delay {
             line(2, &format!("preempt_delay {}", seconds(delay)));
+        }
+        if self.track_script.is_some() {
+            line(2, "track_script {");
+            line(4, &format!("track_{}", self.virtual_router_id));
+            line(2, "}");
         }
         for extra in &self.extra {
             line(2, extra);
@@ -305,6 +343,21 @@ mod tests {
              preempt_delay 3\n  garp_master_delay 1\n  virtual_ipaddress {\n    10.77.0.100/32\n  }\n  \
              virtual_ipaddress_excluded {\n    fd77::100/128\n  }\n}\n";
         assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn a_script_stands_before_the_instance_that_tracks_it() {
+        let script = TrackScript {
+            command: "/usr/bin/test -e /up".to_owned(),
+            fall: 3,
+            rise: 2,
+            weight: -30,
+        };
+        let text = configuration(&[VrrpInstance::new(7).track_script(script)]);
+        let block = "vrrp_script track_7 {\n  script \"/usr/bin/test -e /up\"\n  user root\n  interval 1\n  timeout 1\n  \
+             fall 3\n  rise 2\n  weight -30\n}\nvrrp_instance VI_7 {\n";
+        assert!(text.contains(block), "{text}");
+        assert!(text.contains("  track_script {\n    track_7\n  }\n"), "{text}");
     }
 
     #[test]
