@@ -12,6 +12,12 @@ pub trait Check: Send {
     fn interrupted(&self) -> Option<String> {
         None
     }
+
+    /// Waits until a run might find something else than the last one did, for whoever wants to know before it is time for the
+    /// next run. Safe to cancel. Comes without a reason too, and may not come at all: only the next run knows.
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(core::future::pending())
+    }
 }
 
 /// For whom a check is run, for programs that want to know.
