@@ -70,6 +70,8 @@ pub struct ControlPlaneOptions {
     pub more_addresses: Vec<IpAddr>,
     /// More arguments for kube-apiserver.
     pub arguments: Vec<String>,
+    /// Whether its certificate leaves out 127.0.0.1, as kubeadm's does.
+    pub without_loopback: bool,
 }
 
 /// etcd and kube-apiserver, running in a node of their own. They end when this is dropped.
@@ -103,16 +105,22 @@ impl ControlPlane {
     /// # Errors
     /// Like [`start`](Self::start).
     pub fn start_with(lab: &Lab, options: &ControlPlaneOptions) -> Result<Self> {
-        let node = lab.node(NODE_NAME)?;
+        Self::start_on(lab.node(NODE_NAME)?, options)
+    }
+
+    /// The same in a node that is there, each a cluster of its own.
+    ///
+    /// # Errors
+    /// Like [`start`](Self::start).
+    pub fn start_on(node: Node, options: &ControlPlaneOptions) -> Result<Self> {
         let folder = node.folder().join("kubernetes");
         fs::create_dir(&folder).doing(|| format!("create {}", folder.display()))?;
         let etcd = Etcd::start(&node, &folder.join("etcd"))?;
         let pki = Pki::create(folder.join("pki"))?;
-        let mut addresses = vec![
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            node.ipv4().into(),
-            node.ipv6().into(),
-        ];
+        let mut addresses = vec![node.ipv4().into(), node.ipv6().into()];
+        if !options.without_loopback {
+            addresses.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
         addresses.extend(&options.more_addresses);
         let serving = pki.server(&addresses)?;
         let token_keys = pki.token_keys()?;
