@@ -16,6 +16,8 @@ pub struct Bounds {
     pub two_active: Duration,
     /// Nobody may be Active until the last one's Active_Down_Interval is over.
     pub none_active: Duration,
+    /// One in the floor band may be Active while others could be for no longer than that.
+    pub unfit_active: Duration,
     /// After that long without an event, nothing is in motion.
     pub settled: Duration,
     /// From a planned stop to its successor being Active, the first resignation being lost.
@@ -71,6 +73,7 @@ impl Bounds {
         Self {
             two_active,
             none_active,
+            unfit_active: none_active + two_active,
             // An election, a better one that waits before it preempts, and another better one after that.
             settled: 3 * (none_active + two_active) + slow(preemption_delay) + put_back + 4 * kernel,
             handover: slow(2 * interval) + 2 * lag,

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use holdfast_vrrp::{Preemption, State};
+use holdfast_vrrp::{Instant, Preemption, Priority, State};
 
 use crate::bounds::Bounds;
 use crate::clock::Moment;
@@ -41,6 +41,19 @@ pub struct Checker {
     /// Since when each node has been handing over.
     releasing: Vec<Option<Moment>>,
     handovers: Vec<Handover>,
+    /// What each node must have heard of the Active router that it has watched since.
+    watched: Vec<Option<Watched>>,
+}
+
+/// What a Backup must have heard of an Active router, because nothing happened for long enough.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Watched {
+    /// Whom it watches, and since when that one is Active.
+    active: (usize, Instant),
+    /// Since when it is Backup itself, and since when its process has been running.
+    since: (Instant, Moment),
+    /// The highest priority with which the other one has stood.
+    highest: Priority,
 }
 
 impl Checker {
@@ -55,6 +68,7 @@ impl Checker {
             entitled: vec![false; nodes],
             releasing: vec![None; nodes],
             handovers: Vec::new(),
+            watched: vec![None; nodes],
         }
     }
 
@@ -91,6 +105,7 @@ impl Checker {
     /// Takes note of who hears whom, and whether always. Call after a change of that, or of who is awake.
     pub fn topology(&mut self, now: Moment, nodes: &[Node], network: &Network) {
         self.damaged = network.damage != Damage::default();
+        self.watched.fill(None);
         let previous = core::mem::take(&mut self.components);
         for members in cliques(nodes, network) {
             let known = previous.iter().find(|old| old.members == members).cloned();
@@ -336,8 +351,24 @@ impl Checker {
             );
             self.fail(now, Invariant::NeverNoneActive, detail);
         }
+        if quiet > self.bounds.unfit_active {
+            self.observe_fitness(now, &active, &component.members, nodes);
+        }
         if quiet >= self.bounds.settled {
             self.observe_settled(now, &active, &component.members, nodes);
+        }
+    }
+
+    /// No preemption lets one in the floor band go on while another could serve.
+    fn observe_fitness(&mut self, now: Moment, active: &[usize], members: &[usize], nodes: &[Node]) {
+        let failing = |member: &usize| nodes[*member].standing().is_floor();
+        let better = |member: &usize| nodes[*member].is_eligible() && !failing(member);
+        if active.iter().all(failing)
+            && let Some(better) = members.iter().copied().find(better)
+        {
+            let detail =
+                format!("nodes {active:?} are in the floor band, node {better} is not and is Backup");
+            self.fail(now, Invariant::HealthyBeforeFailing, detail);
         }
     }
 
@@ -360,15 +391,21 @@ impl Checker {
                 Preemption::Immediate => true,
                 // A node that is in doubt about itself does not count down.
                 Preemption::Delayed(_) => !node.health.standing.is_floor(),
-                Preemption::Never => {
-                    let unfit = holder.standing().is_floor() && !node.standing().is_floor();
-                    node.standing().is_owner() || unfit
-                }
+                Preemption::Never => node.standing().is_owner(),
             };
-            if node.is_eligible() && willing && node.standing() > holder.standing() {
-                let (better, worse) = (node.standing(), holder.standing());
+            let (better, worse) = (node.standing(), holder.standing());
+            let outranks = node.is_eligible() && better > worse;
+            let fallen = self
+                .watch(now, member, active, nodes)
+                .is_some_and(|highest| highest > worse);
+            let invariant = if willing {
+                Invariant::BestIsActive
+            } else {
+                Invariant::WorseIsReplaced
+            };
+            if outranks && (willing || fallen && !node.health.standing.is_floor()) {
                 let detail = format!("node {active} ({worse}) is Active, node {member} ({better}) is not");
-                self.fail(now, Invariant::BestIsActive, detail);
+                self.fail(now, invariant, detail);
             }
         }
         let wanted: BTreeSet<IpAddr> = holder
@@ -391,5 +428,29 @@ impl Checker {
             let detail = format!("node {active} is Active for {wanted:?}, but has {held:?}");
             self.fail(now, Invariant::BestIsActive, detail);
         }
+    }
+
+    /// Takes note of what the Backup `member` hears of the router that is Active; returns the highest that it has heard since
+    /// it watches it.
+    fn watch(&mut self, now: Moment, member: usize, active: usize, nodes: &[Node]) -> Option<Priority> {
+        let (watching, heard) = (nodes[member].awake()?, nodes[active].awake()?);
+        let backup_for = nodes[member]
+            .clock
+            .read(now)
+            .saturating_duration_since(watching.seen.since);
+        if backup_for.min(now.since(watching.running_since)) < 2 * self.bounds.two_active {
+            // It may have heard nothing yet.
+            return None;
+        }
+        let present = Watched {
+            active: (active, heard.seen.since),
+            since: (watching.seen.since, watching.running_since),
+            highest: nodes[active].standing(),
+        };
+        let same = |before: &Watched| (before.active, before.since) == (present.active, present.since);
+        let before = self.watched[member].filter(same);
+        let highest = before.map_or(present.highest, |before| before.highest.max(present.highest));
+        self.watched[member] = Some(Watched { highest, ..present });
+        Some(highest)
     }
 }

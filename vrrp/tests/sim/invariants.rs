@@ -13,6 +13,10 @@ pub enum Invariant {
     NeverNoneActive,
     /// When nothing has happened for long enough, the node that should be Active is, with all of the addresses.
     BestIsActive,
+    /// A node that is well is not left Backup behind one in the floor band, whatever preemption says.
+    HealthyBeforeFailing,
+    /// A node that is well is not left Backup behind one whose priority fell below its own while it watched.
+    WorseIsReplaced,
     /// A node that is not Active and not handing over holds no address, and handing over ends.
     YielderLetsGo,
     /// The addresses of a dead or frozen node are gone when their lifetime is over; a thawed node knows that.

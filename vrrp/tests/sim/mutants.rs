@@ -31,6 +31,16 @@ fn the_simulator_catches_a_router_that_hides_its_priority() {
 }
 
 #[test]
+fn the_simulator_catches_a_router_that_hides_that_its_priority_fell() {
+    catches(Mutation::HidesThatItFell, Invariant::WorseIsReplaced);
+}
+
+#[test]
+fn the_simulator_catches_a_router_that_does_not_know_that_its_service_fails() {
+    catches(Mutation::IgnoresItsHealth, Invariant::HealthyBeforeFailing);
+}
+
+#[test]
 fn the_simulator_catches_a_node_that_never_unbinds() {
     catches(Mutation::NeverUnbinds, Invariant::YielderLetsGo);
 }

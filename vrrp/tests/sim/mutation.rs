@@ -24,6 +24,10 @@ pub enum Mutation {
     RestartsOnReload,
     /// Every advertisement but a resignation has the same priority.
     HidesItsPriority,
+    /// An Active router's advertisements never say less than before.
+    HidesThatItFell,
+    /// The router is never told how fit its node is.
+    IgnoresItsHealth,
     /// A process that was frozen does not notice it.
     OverlooksTheGap,
     /// The router is never told that it may not become Active.

@@ -82,6 +82,8 @@ pub struct Process {
     pub last_bind: u64,
     /// Whether the addresses have been confirmed since the router became Active.
     pub confirmed: bool,
+    /// The highest priority it has advertised since it last resigned.
+    pub highest_said: u8,
     /// The instant for which a wake-up is scheduled, and which of the scheduled ones counts.
     pub wake: (Option<Instant>, u64),
 }
@@ -109,6 +111,7 @@ impl Process {
             held: BTreeSet::new(),
             last_bind: 0,
             confirmed: false,
+            highest_said: 0,
             wake: (None, 0),
             router,
         }

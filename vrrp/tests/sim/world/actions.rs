@@ -66,13 +66,21 @@ impl World {
     }
 
     pub(super) fn send(&mut self, node: usize, priority: u8) {
-        let Some(process) = &self.nodes[node].process else {
+        let Some(process) = &mut self.nodes[node].process else {
             return;
+        };
+        process.highest_said = if priority == 0 {
+            0
+        } else {
+            process.highest_said.max(priority)
+        };
+        let priority = match self.mutation {
+            Mutation::HidesItsPriority if priority != 0 => 100,
+            Mutation::HidesThatItFell => process.highest_said,
+            _ => priority,
         };
         let config = process.router.config();
         let Some(source) = config.source else { return };
-        let hidden = self.mutation == Mutation::HidesItsPriority && priority != 0;
-        let priority = if hidden { 100 } else { priority };
         let destinations: Vec<IpAddr> = match &config.transport {
             Transport::Multicast(group) => vec![*group],
             Transport::Unicast(peers) => peers.iter().map(|peer| peer.address).collect(),

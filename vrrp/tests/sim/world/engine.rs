@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use holdfast_vrrp::{Action, Input, Received, State, VirtualRouter};
+use holdfast_vrrp::{Action, Input, Received, Standing, State, VirtualRouter};
 
 use super::{Event, MAX_TIMEOUTS, World};
 use crate::invariants::Invariant;
@@ -93,6 +93,9 @@ impl World {
         }
         if message == Message::Bound(process.last_bind) {
             process.confirmed = true;
+        }
+        if let (Mutation::IgnoresItsHealth, Message::Health(health)) = (mutation, &mut message) {
+            health.standing = Standing::Base;
         }
         if let Some(input) = message.into_input(process.last_bind) {
             self.handle(node, input);
