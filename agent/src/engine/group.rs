@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_api::model::{Mode, NodeGroup};
+use holdfast_health::Judgement;
 use holdfast_vrrp::wire::ethernet::MacAddress;
 use holdfast_vrrp::{
-    Announcement, Config, DropReason, Instant, Transition, Transport, VirtualAddress, VirtualRouter,
-    active_down_interval,
+    Announcement, Config, DropReason, Fault, Faults, Health, Instant, Preemption, Transition, Transport,
+    VirtualAddress, VirtualRouter, active_down_interval,
 };
 
 use jiff::Timestamp;
 
 use super::announcer::Announced;
 use super::facts::Facts;
+use super::fitness::{self, Doubt, Fellows, is_known};
 use super::lifetime::lifetime;
+use super::messages::Judged;
 use super::notices::Notices;
 use super::resolve::{Resolved, bound_prefix_length};
 use crate::netlink::Binding;
@@ -34,8 +37,20 @@ pub struct Group {
     pub held: Held,
     /// The [`crate::netlink::Request::Bind`] whose answer the router waits for.
     pub bind_ticket: Option<u64>,
-    /// Whether the router has been told its health, and so has started.
-    pub started: bool,
+    /// The health that the router was told last; `None`: none, and so it has not started.
+    pub told: Option<Health>,
+    /// Its health as its probes have it.
+    pub judgement: Option<Judgement>,
+    /// Whether it is to be on this node by somebody's wish.
+    pub preferred: bool,
+    /// Whom what is not known of its health speaks against.
+    pub doubt: Doubt,
+    /// What the other groups of its sync group are to it.
+    pub fellows: Fellows,
+    /// Which of them left, when this one was last told to hand over because of that.
+    pub leaver: Option<String>,
+    /// Whether its router has given up on binding, as its sync group knows it.
+    pub cannot_bind: bool,
     /// Until when a source address that is gone is waited for before it counts as lost.
     pub source_grace: Option<Instant>,
     /// The router is stopping; afterwards the group is this, or gone.
@@ -193,7 +208,13 @@ impl Group {
             router,
             held: Held::default(),
             bind_ticket: None,
-            started: false,
+            told: None,
+            judgement: None,
+            preferred: false,
+            doubt: Doubt::default(),
+            fellows: Fellows::default(),
+            leaver: None,
+            cannot_bind: false,
             source_grace: None,
             retiring: None,
             since: Timestamp::now(),
@@ -202,6 +223,51 @@ impl Group {
             drops: BTreeMap::new(),
             notices: Notices::default(),
             bind_error: None,
+        }
+    }
+
+    /// Takes in what is made of this node for the group.
+    pub fn take(&mut self, judged: Option<&Judged>) {
+        self.judgement = judged.map(|judged| judged.judgement);
+        self.preferred = judged.is_some_and(|judged| judged.preferred);
+        if self.judgement.is_some_and(is_known) {
+            self.doubt = Doubt::Against;
+        }
+    }
+
+    /// Its health by itself, with what was `found` on the node.
+    pub fn own_health(&self, found: Faults) -> Health {
+        fitness::own(found, self.judgement, self.doubt)
+    }
+
+    /// Its health with what was `found` on the node and what its sync group adds.
+    pub fn health(&self, found: Faults) -> Health {
+        fitness::with_fellows(self.own_health(found), self.spec.priority, &self.fellows)
+    }
+
+    /// Its health as it counts for the others of its sync group.
+    pub fn shared_health(&self) -> Health {
+        let found = self
+            .resolved
+            .fault_set()
+            .with(Fault::BindFailed, self.cannot_bind);
+        fitness::shared(found, self.judgement, self.doubt)
+    }
+
+    /// When it takes over from a worse router: at once, if it is to be on this node.
+    pub fn preemption(&self) -> Preemption {
+        if self.preferred || self.fellows.serve {
+            Preemption::Immediate
+        } else {
+            self.spec.preemption
+        }
+    }
+
+    /// The protocol's configuration, if it is resolved so.
+    pub fn config(&self, resolved: &Resolved, addresses_in_all: usize) -> Config {
+        Config {
+            preemption: self.preemption(),
+            ..config(&self.spec, resolved, addresses_in_all)
         }
     }
 

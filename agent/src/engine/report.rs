@@ -6,6 +6,7 @@ use core::time::Duration;
 use holdfast_vrrp::{Fault, Instant, Reason, State, Transition};
 use jiff::{SignedDuration, Timestamp};
 
+use super::account::Account;
 use super::group::Group;
 use crate::report::words;
 use crate::status::{FaultStatus, GroupStatus, TransitionStatus};
@@ -19,7 +20,7 @@ pub fn wall(now: Instant, then: Instant) -> Timestamp {
 }
 
 /// A group's status.
-pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
+pub fn group_status(group: &Group, account: &Account<'_>, now: Instant) -> GroupStatus {
     let spec = &group.spec;
     let snapshot = group.router.snapshot();
     let transition = snapshot.last_transition.map(|(_, transition)| transition);
@@ -48,10 +49,12 @@ pub fn group_status(group: &Group, now: Instant) -> GroupStatus {
         faults: snapshot
             .faults
             .iter()
-            .filter_map(|fault| fault_status(group, fault))
+            .filter_map(|fault| fault_status(account, fault))
             .collect(),
         effective_priority: snapshot.priority.get(),
-        priority_explained: format!("{} base", spec.priority),
+        priority_explained: account
+            .lowered()
+            .unwrap_or_else(|| format!("{} base", spec.priority)),
         active_peer: snapshot.active_peer,
         active_peer_name: snapshot
             .active_peer
@@ -91,16 +94,10 @@ fn conflicts(group: &Group, now: Instant) -> Vec<FaultStatus> {
     group.notices.evidence(recent.max(snapshot.since))
 }
 
-/// A fault with what was found; `None` for one that another fault explains (no source address on an interface that does
-/// not exist).
-fn fault_status(group: &Group, fault: Fault) -> Option<FaultStatus> {
-    let found = group.resolved.faults.iter().find(|(found, _)| *found == fault);
-    let message = found
-        .map(|(_, sentence)| sentence.clone())
-        .or_else(|| group.bind_error.clone().filter(|_| fault == Fault::BindFailed))?;
+fn fault_status(account: &Account<'_>, fault: Fault) -> Option<FaultStatus> {
     Some(FaultStatus {
         reason: fault.reason().to_owned(),
-        message,
+        message: account.fault(fault)?,
     })
 }
 
@@ -117,7 +114,7 @@ fn transition_status(time: Timestamp, transition: &Transition) -> TransitionStat
 }
 
 /// A transition in a sentence. `peer` is the Active router that was heard last, by name if it has one.
-pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) -> String {
+pub fn describe(transition: &Transition, peer: Option<&str>, account: &Account<'_>) -> String {
     let peer = peer.unwrap_or("the Active router");
     let silence = transition
         .silence
@@ -132,11 +129,28 @@ pub fn describe(transition: &Transition, peer: Option<&str>, faults: &[String]) 
         Reason::ActiveUnfit => format!("{peer} is unfit (its priority is in the floor band)"),
         Reason::HigherPriority => format!("{peer} has a higher priority"),
         Reason::HigherAddress => format!("{peer} has the same priority and a higher address"),
-        Reason::ServiceFailing => "its service fails; any healthy member goes first".to_owned(),
-        Reason::Demoted => "its node is being worked on; any other member goes first".to_owned(),
-        Reason::ToldToHandOver => "another group of its sync group has left".to_owned(),
-        Reason::Faulted if faults.is_empty() => "cannot take part".to_owned(),
-        Reason::Faulted => faults.join("; "),
+        Reason::ServiceFailing => format!(
+            "its service fails, any healthy member goes first: {}",
+            account.standing()
+        ),
+        Reason::Demoted => format!(
+            "its node is being worked on, any other member goes first: {}",
+            account.standing()
+        ),
+        Reason::ToldToHandOver => format!(
+            "{} of its sync group has left",
+            account
+                .leaver()
+                .map_or_else(|| "another group".to_owned(), |leaver| format!("group {leaver}"))
+        ),
+        Reason::Faulted => {
+            let faults = account.faults();
+            if faults.is_empty() {
+                "cannot take part".to_owned()
+            } else {
+                faults.join("; ")
+            }
+        }
         Reason::Recovered => "can take part again".to_owned(),
         Reason::Shutdown => "was told to stop".to_owned(),
         Reason::Reconfigured => "was reconfigured".to_owned(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use holdfast_vrrp::wire::vrrp;
 use holdfast_vrrp::{
-    Action, Announce, DropReason, Input, Instant, Notice, Received, State, Transition, Transport, Version,
-    VirtualAddress,
+    Action, Announce, DropReason, Fault, Input, Instant, Notice, Received, State, Transition, Transport,
+    Version, VirtualAddress,
 };
 
 use super::Runtime;
@@ -55,6 +55,12 @@ impl Runtime {
         if believed {
             group.counters.advertisements_received += 1;
             group.counters.resignations_received += u64::from(resigned);
+        }
+        if group.spec.sync_group.is_some()
+            && group.cannot_bind != group.router.snapshot().faults.contains(Fault::BindFailed)
+        {
+            group.cannot_bind = !group.cannot_bind;
+            self.unsettled = true;
         }
         match group.router.next_timeout() {
             Some(deadline) => self.timers.arm(slot, deadline),
@@ -295,17 +301,14 @@ impl Runtime {
             self.announcer.cancel(slot);
         }
         let peer = peer.map(|peer| report::peer(group, peer));
-        let faults: Vec<String> = group
-            .resolved
-            .faults
-            .iter()
-            .map(|(_, sentence)| sentence.clone())
-            .collect();
+        self.note_for_fellows(slot, transition);
+        let Some(group) = &self.groups[slot] else { return };
+        let message = report::describe(transition, peer.as_deref(), &self.account(group));
         self.outlet.send(Event::Transition {
             group: group.spec.name.clone(),
             router: RouterIdentity::of(&group.spec),
             transition: *transition,
-            message: report::describe(transition, peer.as_deref(), &faults),
+            message,
         });
     }
 

@@ -5,12 +5,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use holdfast_api::model::{NodeGroup, NodeSpec};
-use holdfast_vrrp::{
-    Change, Fault, Faults, Health, Input, Instant, Resume, Shutdown, Standing, VirtualRouter,
-};
+use holdfast_vrrp::{Change, Fault, Faults, Input, Instant, Resume, Shutdown, VirtualRouter};
 
 use super::Runtime;
 use crate::clock;
+use crate::engine::fitness::Doubt;
 use crate::engine::group::{Group, Successor, config};
 use crate::engine::messages::{Event, RouterIdentity};
 use crate::engine::resolve::{Resolved, resolve};
@@ -60,16 +59,17 @@ impl Runtime {
             self.resolve_one(slot, now);
         }
         self.sync_wires();
+        // Before new groups start, so that none stands better at first than the others of its sync group.
+        self.unsettled = true;
+        self.settle();
         for slot in 0..self.groups.len() {
             let Some(group) = self.groups[slot].as_mut() else {
                 continue;
             };
             group.held.refresh(&self.facts);
-            if !group.started {
+            if group.told.is_none() {
                 // Not before its sockets are open, so that its first word is heard.
-                group.started = true;
-                let faults = group.resolved.fault_set();
-                self.drive(slot, now, health(faults));
+                self.tell_news(slot, now);
             }
         }
     }
@@ -97,7 +97,9 @@ impl Runtime {
         if let Some(resume) = resume {
             let held = group.bindings_of(&group.router.config().addresses);
             group.held.add(held, resume.expires, &self.facts);
+            group.doubt = Doubt::Resumed;
         }
+        group.take(self.judged.get(&group.spec.name));
         self.groups[slot] = Some(group);
     }
 
@@ -195,40 +197,36 @@ impl Runtime {
         let Some(group) = self.groups[slot].as_ref() else {
             return;
         };
-        let started = group.started;
         let moved = matches!((&group.resolved.interface, &resolved.interface), (Some(old), Some(new)) if old.index != new.index);
-        let old_faults = group.resolved.fault_set();
-        let new_faults = resolved.fault_set();
-        let config = config(&group.spec, &resolved, self.vips.len());
+        let (told, old_faults) = (group.told, group.resolved.fault_set());
+        let health = group.health(resolved.fault_set());
+        let config = group.config(&resolved, self.vips.len());
         let reconfigure = *group.router.config() != config;
-        if moved && started && old_faults.is_empty() {
+        if moved && told.is_some() && old_faults.is_empty() {
             // Another interface under the same name: what was bound to the old one is given up first.
-            self.drive(
-                slot,
-                now,
-                health(Faults::NONE.with(Fault::InterfaceMissing, true)),
-            );
+            let missing = group.health(Faults::NONE.with(Fault::InterfaceMissing, true));
+            self.tell(slot, now, missing);
         }
         let Some(group) = self.groups[slot].as_mut() else {
             return;
         };
         let again = group.held.update(&resolved, &self.facts);
         // Faults come before and go after a new configuration, so that a router never takes part with half of it.
-        let told = started && (moved || new_faults != old_faults);
-        if told && !new_faults.is_empty() {
+        let tell = told.is_some_and(|told| moved || told != health);
+        if tell && !health.faults.is_empty() {
             // It says goodbye from where it was, on a socket that may be closed afterwards.
             group.resolved.faults.clone_from(&resolved.faults);
-            self.drive(slot, now, health(new_faults));
+            self.tell(slot, now, health);
             self.flush();
         }
         if let Some(group) = self.groups[slot].as_mut() {
             group.resolved = resolved;
         }
         if reconfigure {
-            self.drive(slot, now, Input::Configure(Box::new(config)));
+            self.configure(slot, now, config);
         }
-        if told && new_faults.is_empty() {
-            self.drive(slot, now, health(new_faults));
+        if tell && health.faults.is_empty() {
+            self.tell(slot, now, health);
         }
         self.bind_again(slot, &again);
         self.note_leftovers(slot, now);
@@ -245,7 +243,7 @@ impl Runtime {
             .interface
             .as_ref()
             .is_some_and(|link| self.facts.link(link.index) == Some(link));
-        let lost = group.started
+        let lost = group.told.is_some()
             && link_stays
             && group.resolved.faults.is_empty()
             && group.resolved.source.is_some()
@@ -362,11 +360,4 @@ impl Runtime {
             self.outlet.send(event);
         }
     }
-}
-
-fn health(faults: Faults) -> Input<'static> {
-    Input::Health(Health {
-        faults,
-        standing: Standing::Base,
-    })
 }

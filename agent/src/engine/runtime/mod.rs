@@ -6,6 +6,7 @@
 mod act;
 mod apply;
 mod hear;
+mod settle;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -66,6 +67,10 @@ pub struct Runtime {
     predecessor: Predecessor,
     /// What is made of each group's node, perhaps before the group itself.
     judged: BTreeMap<String, Judged>,
+    /// What groups have been told of their health may be out of date.
+    unsettled: bool,
+    /// Sync groups of which a group has left the Active state, by name, and which one it was.
+    left: BTreeMap<String, String>,
 
     /// The groups, each in a slot that it keeps for life; the timers and tickets know it by that.
     groups: Vec<Option<Group>>,
@@ -170,6 +175,8 @@ impl Runtime {
             early_spec: None,
             predecessor: parts.predecessor,
             judged: BTreeMap::new(),
+            unsettled: false,
+            left: BTreeMap::new(),
             groups: Vec::new(),
             slots: BTreeMap::new(),
             vips: BTreeMap::new(),
@@ -192,8 +199,10 @@ impl Runtime {
         loop {
             self.heartbeat.store(clock::now().as_nanos(), Ordering::Relaxed);
             self.set_timer();
-            // A group that has just stopped leaves work for the next round, which need not be waited for.
-            let patience = if self.topology_changed && self.facts.synced() {
+            // A group that has just stopped or left leaves work for the next round, which need not be waited for.
+            let work =
+                self.topology_changed && self.facts.synced() || self.unsettled || !self.left.is_empty();
+            let patience = if work {
                 EpollTimeout::ZERO
             } else {
                 EpollTimeout::try_from(HEARTBEAT).unwrap_or(EpollTimeout::ZERO)
@@ -216,6 +225,7 @@ impl Runtime {
             self.learn();
             self.obey();
             self.fire();
+            self.settle();
             self.announce();
             self.flush();
             if self.ended() {
@@ -246,10 +256,7 @@ impl Runtime {
             match command {
                 Command::Apply(spec) if self.facts.synced() => self.apply(*spec),
                 Command::Apply(spec) => self.early_spec = Some(spec),
-                Command::Judge { group, judged } => match judged {
-                    Some(judged) => drop(self.judged.insert(group, judged)),
-                    None => drop(self.judged.remove(&group)),
-                },
+                Command::Judge { group, judged } => self.judge(group, judged),
                 Command::Snapshot(answer) => self.snapshot(answer),
                 Command::Stop => self.stop(),
                 Command::Yield(answer) => {
@@ -323,7 +330,7 @@ impl Runtime {
             .slots
             .values()
             .filter_map(|slot| self.groups[*slot].as_ref())
-            .map(|group| group_status(group, now))
+            .map(|group| group_status(group, &self.account(group), now))
             .collect();
         let _ = answer.send(statuses);
     }
