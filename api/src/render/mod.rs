@@ -1,6 +1,6 @@
 //! What a group means for one node: selection, overrides, peers. Pure, and the same for groups from files and from the API.
 
-mod checks;
+pub(crate) mod checks;
 mod model;
 mod probes;
 mod secrets;
@@ -8,6 +8,7 @@ mod secrets;
 mod tests;
 
 pub use model::{ModelError, model_group, model_node};
+pub(crate) use probes::SHORTEST_PERIOD;
 pub use secrets::{SecretPart, SecretSource, Secrets, named_secrets};
 
 use core::net::IpAddr;

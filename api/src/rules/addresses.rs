@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::cel::Cel;
+use super::places::{interfaces, probes};
 use super::{Finding, election_family, is_mapped, networks};
 use crate::v1alpha1::{Family, NodeGroup, VirtualIPGroup};
 
@@ -145,6 +146,9 @@ pub(super) const INTERFACE: Cel = Cel::new(
         "spec.interface",
         "spec.addresses[].interface",
         "spec.nodeOverrides[].interface",
+        "spec.probes[].interface.name",
+        "spec.probes[].route.interface",
+        "spec.probes[].peer.interface",
     ],
     r"bytes(self).size() <= 15 && self != '.' && self != '..' && !self.matches('[/:\\s\\pZ\\p{Cc}]')",
 )
@@ -155,11 +159,11 @@ pub(super) fn interface(group: &VirtualIPGroup) -> Vec<Finding> {
     let election = spec
         .interface
         .iter()
-        .map(|name| ("spec.interface".to_owned(), name));
+        .map(|name| ("spec.interface".to_owned(), name.as_str()));
     let addresses = spec.addresses.iter().enumerate().filter_map(|(index, address)| {
         Some((
             format!("spec.addresses[{index}].interface"),
-            address.interface.as_ref()?,
+            address.interface.as_deref()?,
         ))
     });
     let overrides = spec
@@ -169,10 +173,14 @@ pub(super) fn interface(group: &VirtualIPGroup) -> Vec<Finding> {
         .filter_map(|(index, change)| {
             Some((
                 format!("spec.nodeOverrides[{index}].interface"),
-                change.interface.as_ref()?,
+                change.interface.as_deref()?,
             ))
         });
-    let all = election.chain(addresses).chain(overrides);
+    let watched = probes(group).flat_map(|(path, probe)| {
+        let named = interfaces(probe).into_iter();
+        named.map(move |(place, name)| (format!("{path}.{place}"), name))
+    });
+    let all = election.chain(addresses).chain(overrides).chain(watched);
     all.filter(|(_, name)| is_within_schema(name) && !is_interface_name(name))
         .map(|(path, name)| Finding::at(path).value(name))
         .collect()
@@ -234,7 +242,7 @@ fn about(group: &VirtualIPGroup, index: usize) -> Finding {
 }
 
 /// Stricter than the library, which takes `010.0.0.1` for ten where others take it for eight.
-fn is_readable(written: &str) -> bool {
+pub(super) fn is_readable(written: &str) -> bool {
     let (Ok(network), Some((address, length))) = (written.parse::<IpNet>(), written.split_once('/')) else {
         return false;
     };

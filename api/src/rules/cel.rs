@@ -70,6 +70,16 @@ const FRAGMENTS: &[(&str, &str)] = &[
         "self.addresses.size() > 0 && isCIDR(self.addresses[0].address) \
          && cidr(self.addresses[0].address).ip().family() == @",
     ),
+    // Of the spec: whether the probe @ asks one of the virtual addresses.
+    (
+        "$asks_virtual",
+        "(has(@.httpGet) && has(@.httpGet.host) && $virtual(@.httpGet.host) \
+         || has(@.tcpSocket) && has(@.tcpSocket.host) && $virtual(@.tcpSocket.host) \
+         || has(@.grpc) && has(@.grpc.host) && $virtual(@.grpc.host) \
+         || has(@.mysql) && has(@.mysql.host) && $virtual(@.mysql.host) \
+         || has(@.presetOptions) && has(@.presetOptions.host) && $virtual(@.presetOptions.host) \
+         || has(@.peer) && $virtual(@.peer.address))",
+    ),
     // Of the spec: whether the text @ is one of the virtual addresses.
     (
         "$virtual",
@@ -98,6 +108,23 @@ const FRAGMENTS: &[(&str, &str)] = &[
     (
         "$mapped",
         "(!isCIDR(self) && isCIDR(self.lowerAscii().replace(':ffff:', ':fffe:')))",
+    ),
+    // Of a probe: a list with an entry for each thing that it looks at.
+    (
+        "$handlers",
+        "[has(self.preset), has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec), \
+         has(self.process), has(self.file), has(self.interface), has(self.route), has(self.peer), \
+         has(self.mysql), has(self.quorum)].filter(written, written)",
+    ),
+    // Whether the probe @ acts by something that a quorum would not count.
+    (
+        "$acts",
+        "(@.onFailure.type in ['Fault', 'Weight'] || has(@.file) && @.file.value == 'Priority')",
+    ),
+    // Whether the path @ is whole.
+    (
+        "$whole",
+        "(@.startsWith('/') && !@.contains('/../') && !@.endsWith('/..'))",
     ),
     // Of the advertisement: whether its interval can be read, and is a multiple of @ milliseconds.
     ("$readable", "self.interval.matches('$duration')"),

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use holdfast_vrrp::{Interval, Version};
 
 use super::cel::Cel;
-use super::{Finding, election_family, networks};
+use super::{Finding, election_family, is_label, networks};
 use crate::v1alpha1::{AuthenticationType, Family, Mode, PreemptionType, VirtualIPGroup};
 
 const VERSION_2: i32 = 2;
@@ -25,12 +25,7 @@ pub(super) const NAME: Cel = Cel::new(
 
 pub(super) fn name(group: &VirtualIPGroup) -> Vec<Finding> {
     let name = group.metadata.name.as_deref().unwrap_or_default();
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let good = (1..=63).contains(&name.len())
-        && name.chars().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    when(!good, Finding::at("metadata.name").value(name))
+    when(!is_label(name), Finding::at("metadata.name").value(name))
 }
 
 pub(super) fn virtual_router_id(group: &VirtualIPGroup) -> Vec<Finding> {
@@ -242,12 +237,6 @@ pub(super) fn password_unused(group: &VirtualIPGroup) -> Vec<Finding> {
         (Some(_), Some(_)) => "`file` and `secretRef`",
     };
     vec![Finding::at("spec.authentication").value(unused)]
-}
-
-pub(super) const PROBES: Cel = Cel::new(&["spec.probes"], "self.size() == 0");
-
-pub(super) fn probes(group: &VirtualIPGroup) -> Vec<Finding> {
-    when(!group.spec.probes.is_empty(), Finding::at("spec.probes"))
 }
 
 fn has_password(group: &VirtualIPGroup) -> bool {

@@ -3,12 +3,20 @@
 
 mod addresses;
 pub mod cel;
+mod duty;
 mod election;
+mod handlers;
 mod members;
 mod neighbors;
+mod places;
+mod presets;
+mod probes;
+mod quorum;
 mod table;
+mod targets;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use cel::Server;
 pub use table::TABLE;
@@ -194,6 +202,15 @@ fn is_usable(address: IpAddr) -> bool {
         || address.is_loopback()
         || address.is_multicast()
         || broadcast)
+}
+
+/// Whether `text` is a label as RFC 1123 has it, which names of Kubernetes are made of.
+fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// Whether `address` is an IPv4 address written as IPv6.

@@ -108,6 +108,16 @@ fn colliding() -> Vec<(&'static str, Value, &'static str)> {
             })),
             "spec.advertisement.peers: 10.0.0.100 is a virtual address of group `web`: write an address that the node keeps",
         ),
+        (
+            "sync-group-equal",
+            spec(&json!({
+                "addresses": [{ "address": "10.0.0.101/24" }],
+                "virtualRouterID": 52,
+                "syncGroup": "edge",
+                "priority": 150,
+            })),
+            "spec.priority: this is not the same as in group `web`, and the two move together as sync group `edge`: write the same in both",
+        ),
     ]
 }
 
@@ -127,7 +137,7 @@ fn each_rule_says_its_sentence_and_no_other_rule_repeats_it() {
 
 #[test]
 fn each_rule_about_two_groups_names_the_other_one_and_speaks_once() {
-    let first = group(&json!({}));
+    let first = group(&spec(&json!({ "syncGroup": "edge" })));
     for (id, change, sentence) in colliding() {
         let mut second = group(&change);
         second.metadata.name = Some("other".into());
@@ -213,4 +223,76 @@ fn addresses_of_the_other_family_ride_along_in_version_2() {
         "advertisement": { "version": 2, "family": "IPv4" },
     }));
     assert_eq!(findings(&group(&change)), []);
+}
+
+#[test]
+fn a_probe_of_the_groups_own_address_is_found_however_it_is_written() {
+    let both = json!([{ "address": "10.0.0.100/24" }, { "address": "fd00::64/64" }]);
+    for host in ["10.0.0.100", "[fd00::64]", "FD00:0:0::64", "::ffff:10.0.0.100"] {
+        for handler in ["httpGet", "tcpSocket", "grpc"] {
+            let probe = json!({ "name": "web", handler: { "host": host, "port": 80 } });
+            let change = spec(&json!({ "addresses": both, "probes": [probe] }));
+            let found = findings(&group(&change));
+            let rules: Vec<&str> = found.iter().map(|(rule, _)| *rule).collect();
+            assert_eq!(rules, ["probe-virtual"], "{host} {handler}");
+        }
+    }
+    let own = json!({ "name": "web", "httpGet": { "host": "10.0.0.10", "port": 80 } });
+    assert_eq!(findings(&group(&spec(&json!({ "probes": [own] })))), []);
+}
+
+#[test]
+fn what_a_preset_stands_for_breaks_no_rule() {
+    let options = |preset: &str| match preset {
+        "HAProxy" => json!({ "port": 8080 }),
+        "MySQL" => json!({ "credentials": { "user": "holdfast", "passwordFile": "/etc/holdfast/mysql" } }),
+        _ => json!({}),
+    };
+    for preset in [
+        "KubeAPIServer",
+        "HAProxy",
+        "Nginx",
+        "MySQL",
+        "Redis",
+        "PostgreSQL",
+    ] {
+        let probe = json!({ "name": "web", "preset": preset, "presetOptions": options(preset) });
+        let mut group = group(&spec(&json!({ "probes": [probe] })));
+        assert_eq!(findings(&group), [], "{preset}");
+        group.spec.probes = crate::presets::expand(&group.spec.probes[0]);
+        assert_eq!(findings(&group), [], "{preset} as ordinary probes");
+    }
+}
+
+#[test]
+fn groups_of_one_sync_group_are_told_each_field_in_which_they_differ() {
+    let first = group(&spec(&json!({ "syncGroup": "edge", "interface": "eth0" })));
+    let change = json!({
+        "addresses": [{ "address": "10.0.0.101/24" }],
+        "virtualRouterID": 52,
+        "syncGroup": "edge",
+        "interface": "eth1",
+        "preemption": { "type": "Never" },
+        "placement": { "preferredNode": "alpha" },
+        "advertisement": { "interval": "2s" },
+    });
+    let mut second = group(&spec(&change));
+    second.metadata.name = Some("other".into());
+    let differing = |second: &VirtualIPGroup| {
+        let nodes = [node(&first).unwrap(), node(second).unwrap()];
+        let found = check_node(&[&nodes[0], &nodes[1]], 1, true);
+        found
+            .into_iter()
+            .map(|(_, finding, _)| finding.path)
+            .collect::<Vec<_>>()
+    };
+    let fields = [
+        "spec.interface",
+        "spec.preemption",
+        "spec.placement",
+        "spec.advertisement.interval",
+    ];
+    assert_eq!(differing(&second), fields);
+    second.spec.sync_group = Some("another".into());
+    assert_eq!(differing(&second), [""; 0]);
 }
