@@ -114,8 +114,14 @@ pub struct GroupStatus {
     pub faults: Vec<FaultStatus>,
     /// The priority in the election.
     pub effective_priority: u8,
-    /// The effective priority as a sum: `200 base`.
+    /// The effective priority as a sum: `200 base − 50 haproxy (connection refused, 3 of 3) = 150`.
     pub priority_explained: String,
+    /// The probes in the order written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeStatus>,
+    /// Until when the node is held back, because it came and went too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back_until: Option<Timestamp>,
     /// The address of the Active router, if it is another one and was heard.
     pub active_peer: Option<IpAddr>,
     /// Its name, if it is a configured peer.
@@ -157,6 +163,84 @@ pub struct FaultStatus {
     pub reason: String,
     /// What was found and what to do, in a sentence.
     pub message: String,
+}
+
+/// What is made of one group's probes: what [`GroupStatus`] has of them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct HealthStatus {
+    /// The priority as a sum.
+    pub priority_explained: String,
+    /// Until when the node is held back.
+    pub held_back_until: Option<Timestamp>,
+    /// A sentence for each fault that comes from probes or from what is asked of the node.
+    pub faults: Vec<FaultStatus>,
+    /// The probes in the order written.
+    pub probes: Vec<ProbeStatus>,
+}
+
+/// One probe.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeStatus {
+    /// Its name.
+    pub name: String,
+    /// What its failure does: `None`, `Hold`, `Fault`, `Weight −50`, or `Quorum` if it counts in one.
+    pub on_failure: String,
+    /// The quorum in which it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<String>,
+    /// What it says of the service: `NotYetKnown`, `Passing`, `Failing` or `Recovering`.
+    pub verdict: String,
+    /// How its runs end: `Passed`, `Failed`, `TimedOut` or `CouldNotRun`; absent before the first, and for a quorum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// What the first run in a row that ended so has found; of a quorum, how many of its probes pass.
+    pub message: String,
+    /// Since when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How many runs in a row speak against the verdict, or for what it will be, of how many that it takes; of a quorum, how
+    /// many pass of how many that have to.
+    pub streak: String,
+    /// The last run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<RunStatus>,
+    /// The last attempt at healing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healing: Option<HealingStatus>,
+    /// How often it was run since the agent started, by outcome; empty for a quorum.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub runs: std::collections::BTreeMap<String, u64>,
+    /// How long all of them together have taken.
+    pub time: SignedDuration,
+}
+
+/// One run of a probe.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    /// How it ended.
+    pub outcome: String,
+    /// What it found.
+    pub message: String,
+}
+
+/// An attempt at healing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealingStatus {
+    /// The how-manieth of its series, from 1.
+    pub attempt: u8,
+    /// How many there are to be in a series.
+    pub of: u8,
+    /// Whether it is still being tried.
+    pub running: bool,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunStatus>,
 }
 
 /// One change of state.

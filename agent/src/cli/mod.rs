@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use holdfast_logging::{Format, Level};
 
+use crate::probe::access::{self, Access};
 use crate::report::protocol::{Request, Response, socket_path};
 use crate::report::{LOG_MODULE, client};
 use crate::status::Role;
@@ -131,6 +132,9 @@ struct RunArgs {
     cluster: ClusterArgs,
 
     #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
     run_dir: RunDirArgs,
 
     /// Where to serve /metrics, /healthz and /readyz; `off` for nowhere
@@ -177,6 +181,30 @@ struct ClusterArgs {
     /// The folder that keeps what the API said last
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/holdfast")]
     cache_dir: PathBuf,
+}
+
+/// What of its node the agent can see and is allowed to run.
+#[derive(Args, Clone, Debug)]
+struct AccessArgs {
+    /// The agent runs as a pod, which by itself sees neither the node's files nor its processes
+    #[arg(long)]
+    pod: bool,
+
+    /// The pod shares the node's process identifiers (the chart's agent.hostPID)
+    #[arg(long, requires = "pod")]
+    host_pid: bool,
+
+    /// A file or folder of the node that the pod has at the same path (agent.hostPaths); repeat it for more
+    #[arg(long = "host-path", value_name = "PATH", requires = "pod", value_parser = absolute)]
+    host_paths: Vec<PathBuf>,
+
+    /// A program, or a folder of programs, that groups from the API may run; repeat it for more. Without it they run none
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
+    exec_allow: Vec<PathBuf>,
+
+    /// Run programs that others than root could change
+    #[arg(long)]
+    exec_insecure: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -268,6 +296,19 @@ impl LabelArgs {
     }
 }
 
+impl AccessArgs {
+    fn to_access(&self) -> Access {
+        Access {
+            pod: self.pod,
+            host_pid: self.host_pid,
+            host_paths: self.host_paths.clone(),
+            exec_allow: self.exec_allow.clone(),
+            exec_insecure: self.exec_insecure,
+            set_user: access::may_set_user(),
+        }
+    }
+}
+
 /// Writes to standard output. Whoever reads it may have seen enough, which is no failure.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -306,6 +347,15 @@ fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE, as in role=web".to_owned()),
+    }
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err("write an absolute path, as in /etc/holdfast/checks".to_owned())
     }
 }
 

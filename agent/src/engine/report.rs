@@ -52,9 +52,9 @@ pub fn group_status(group: &Group, account: &Account<'_>, now: Instant) -> Group
             .filter_map(|fault| fault_status(account, fault))
             .collect(),
         effective_priority: snapshot.priority.get(),
-        priority_explained: account
-            .lowered()
-            .unwrap_or_else(|| format!("{} base", spec.priority)),
+        priority_explained: account.standing(),
+        probes: Vec::new(),
+        held_back_until: None,
         active_peer: snapshot.active_peer,
         active_peer_name: snapshot
             .active_peer

@@ -54,6 +54,8 @@ fn active() -> GroupStatus {
         faults: Vec::new(),
         effective_priority: 200,
         priority_explained: "200 base".to_owned(),
+        probes: Vec::new(),
+        held_back_until: None,
         active_peer: None,
         active_peer_name: None,
         interval: "100ms".to_owned(),

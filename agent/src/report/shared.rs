@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::engine::{Command, Engine};
-use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, Refusal, Role};
+use crate::probe::Prober;
+use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, HealthStatus, Refusal, Role};
 
 /// How long the engine may take to answer before a report says that it does not.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,6 +29,7 @@ pub struct Shared {
     log: LogControl,
     // Set once, when this agent stops being the standby of another.
     engine: OnceLock<Arc<Engine>>,
+    prober: OnceLock<Arc<Prober>>,
     told: Mutex<Told>,
 }
 
@@ -64,6 +66,7 @@ impl Shared {
             node: node.to_owned(),
             log,
             engine: OnceLock::new(),
+            prober: OnceLock::new(),
             told: Mutex::default(),
         }
     }
@@ -78,9 +81,10 @@ impl Shared {
         &self.log
     }
 
-    /// From now on this agent runs the groups with `engine`.
-    pub fn run_with(&self, engine: Arc<Engine>) {
+    /// From now on this agent runs the groups with `engine`, and their probes with `prober`.
+    pub fn run_with(&self, engine: Arc<Engine>, prober: Arc<Prober>) {
         // A second engine in one process does not happen; the first would stay.
+        let _ = self.prober.set(prober);
         let _ = self.engine.set(engine);
     }
 
@@ -206,14 +210,37 @@ impl Shared {
                 .map_err(|_| SnapshotError::Ended)?;
             groups.await.map_err(|_| SnapshotError::Ended)
         };
-        tokio::time::timeout(SNAPSHOT_TIMEOUT, ask)
-            .await
-            .unwrap_or(Err(SnapshotError::Stuck))
+        let groups = tokio::time::timeout(SNAPSHOT_TIMEOUT, ask).await;
+        let mut groups = groups.unwrap_or(Err(SnapshotError::Stuck))?;
+        if let Some(prober) = self.prober.get() {
+            // Without a word of the probes the groups are worth showing all the same.
+            with_health(prober.reports().await.unwrap_or_default(), &mut groups);
+        }
+        Ok(groups)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
         // Every write above leaves the value whole, so a poisoned lock holds nothing broken.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds to the groups what their probes say: the engine knows what came of it, and they know why.
+fn with_health(mut reports: BTreeMap<String, HealthStatus>, groups: &mut [GroupStatus]) {
+    for group in groups {
+        let Some(health) = reports.remove(&group.name) else {
+            continue;
+        };
+        group.held_back_until = health.held_back_until;
+        group.probes = health.probes;
+        for known in health.faults {
+            let shown = group.faults.iter_mut().find(|shown| shown.reason == known.reason);
+            if let Some(shown) = shown {
+                shown.message = known.message;
+                // What the engine has to say of the priority is the same sentence.
+                group.priority_explained.clone_from(&health.priority_explained);
+            }
+        }
     }
 }
 

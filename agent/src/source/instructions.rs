@@ -11,6 +11,7 @@ use super::cache::{Passwords, Stored};
 use super::local::{Files, Offer, Refusal};
 use super::merge::{Inputs, Memory, Merged, Remembered, merge};
 use super::secrets::{self, NO_ANSWER, Secrets};
+use crate::probe::access::Access;
 use crate::status::FaultStatus;
 
 /// What has changed.
@@ -30,6 +31,8 @@ pub struct Instructions {
     cluster: Option<Cluster>,
     memory: Memory,
     passwords: Passwords,
+    /// What of this node its probes can see and may run.
+    access: Access,
     merged: Merged,
 }
 
@@ -48,10 +51,10 @@ struct Cluster {
 
 impl Instructions {
     /// Of a node on its own: everything is in `files`, and something has to be.
-    pub fn of_files(mut files: Files) -> Result<Self, Refusal> {
+    pub fn of_files(mut files: Files, access: Access) -> Result<Self, Refusal> {
         let offer = files.first()?;
-        let mut instructions = Self::new(Some(files), None);
-        instructions.offer = Some(offer);
+        let mut instructions = Self::new(Some(files), None, access);
+        instructions.accept(offer);
         instructions.merge();
         Ok(instructions)
     }
@@ -62,6 +65,7 @@ impl Instructions {
         files: Option<Files>,
         stored: Option<Stored>,
         namespace: &str,
+        access: Access,
     ) -> (Self, Option<Refusal>) {
         let cluster = Cluster {
             namespace: namespace.to_owned(),
@@ -70,14 +74,14 @@ impl Instructions {
             heard: false,
             observed: None,
         };
-        let mut instructions = Self::new(files, Some(cluster));
+        let mut instructions = Self::new(files, Some(cluster), access);
         let stored = stored.unwrap_or_default();
         instructions.passwords = stored.passwords.clone();
         instructions.memory = Memory::from(stored);
         let outcome = instructions.files.as_mut().map(Files::first);
         let refusal = match outcome {
             Some(Ok(offer)) => {
-                instructions.offer = Some(offer);
+                instructions.accept(offer);
                 None
             }
             Some(Err(refusal)) => Some(refusal),
@@ -87,13 +91,14 @@ impl Instructions {
         (instructions, refusal)
     }
 
-    fn new(files: Option<Files>, cluster: Option<Cluster>) -> Self {
+    fn new(files: Option<Files>, cluster: Option<Cluster>, access: Access) -> Self {
         Self {
             files,
             offer: None,
             cluster,
             memory: Memory::default(),
             passwords: Passwords::default(),
+            access,
             merged: Merged::default(),
         }
     }
@@ -141,7 +146,7 @@ impl Instructions {
         let watched = self.files.as_mut().map_or(Ok(()), Files::watch_again);
         let outcome = match outcome {
             Some(Ok(offer)) => {
-                self.offer = Some(offer);
+                self.accept(offer);
                 Ok(())
             }
             Some(Err(refusal)) => Err(refusal),
@@ -149,6 +154,10 @@ impl Instructions {
         };
         self.merge();
         (outcome, watched)
+    }
+
+    fn accept(&mut self, offer: Offer) {
+        self.offer = Some(offer.admitted(self.offer.as_ref(), &self.access));
     }
 
     /// What the files say, as far as it counts.
@@ -255,6 +264,7 @@ impl Instructions {
                 memory: &self.memory,
                 files: self.offer.as_ref(),
                 secrets: &secrets,
+                access: &self.access,
             })
         };
         say_news(&self.merged, &merged);

@@ -2,7 +2,7 @@
 //! to what runs is the caller's decision.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use holdfast_api::files::{Loaded, Problem};
@@ -35,6 +35,8 @@ pub struct Offer {
     pub warnings: Vec<String>,
     /// Problems of files that were left out; see [`Files::first`].
     pub problems: Vec<String>,
+    /// Groups that this agent cannot watch as they ask, and why; what ran of them keeps running.
+    pub refused: BTreeMap<String, String>,
     /// Groups that are configured and do not select this node.
     pub not_here: Vec<String>,
 }
@@ -202,6 +204,7 @@ impl From<Loaded> for Offer {
             rendered: loaded.rendered.groups,
             warnings,
             problems: Vec::new(),
+            refused: BTreeMap::new(),
             not_here: loaded.not_here,
         }
     }

@@ -13,6 +13,7 @@ use holdfast_api::v1alpha1::{GroupSource, NodeGroup};
 
 use super::local::Offer;
 use super::told::{Entry, Told};
+use crate::probe::access::{Access, refusal};
 use crate::status::FaultStatus;
 
 /// What the API has said so far, as far as it was taken in: what is kept in the cache.
@@ -49,6 +50,8 @@ pub struct Inputs<'a> {
     pub files: Option<&'a Offer>,
     /// Passwords.
     pub secrets: Secrets<'a>,
+    /// What of its node the agent can see and may run.
+    pub access: &'a Access,
 }
 
 /// What is to run, and why.
@@ -87,20 +90,32 @@ pub fn merge(inputs: &Inputs<'_>) -> Merged {
     };
     let understood = inputs.api.filter(|told| told.unknown_features.is_empty());
     match (understood, inputs.api) {
-        (Some(told), _) => merged.take_in(told, inputs.secrets),
+        (Some(told), _) => merged.take_in(told, inputs),
         (None, Some(told)) => merged.problems.push(unknown_features(told)),
         (None, None) => {}
     }
-    merged.remember(understood, inputs.secrets);
+    merged.remember(understood, inputs);
     if let Some(offer) = inputs.files {
         merged.add_files(offer);
     }
     merged
 }
 
+impl Inputs<'_> {
+    /// A group of the API as it is to run, or a sentence on why it cannot.
+    fn model(&self, entry: &NodeGroup) -> Result<model::NodeGroup, String> {
+        let group = model_group(entry, self.secrets)
+            .map_err(|error| format!("{}: {}", error.field, error.sentence))?;
+        match refusal(&group, true, self.access) {
+            Some(sentence) => Err(sentence),
+            None => Ok(group),
+        }
+    }
+}
+
 impl Merged {
     /// Makes what the API says now part of what it has said.
-    fn take_in(&mut self, told: &Told, secrets: Secrets<'_>) {
+    fn take_in(&mut self, told: &Told, inputs: &Inputs<'_>) {
         self.leave_other_cluster(told);
         let memory = &mut self.memory;
         memory.generation = Some(told.generation);
@@ -115,7 +130,7 @@ impl Merged {
                     continue;
                 }
                 Entry::Unreadable(sentence) => sentence.clone(),
-                Entry::Run(entry) => match model_group(entry, secrets) {
+                Entry::Run(entry) => match inputs.model(entry) {
                     Ok(running) => {
                         memory.tombstones.remove(name);
                         let remembered = Remembered {
@@ -126,7 +141,7 @@ impl Merged {
                         memory.groups.insert(name.clone(), remembered);
                         continue;
                     }
-                    Err(error) => format!("{}: {}", error.field, error.sentence),
+                    Err(sentence) => sentence,
                 },
             };
             self.groups.entry(name.clone()).or_default().refused = Some(refused);
@@ -163,15 +178,12 @@ impl Merged {
     }
 
     /// Runs what the API has said and not taken back, with the passwords of today.
-    fn remember(&mut self, api: Option<&Told>, secrets: Secrets<'_>) {
+    fn remember(&mut self, api: Option<&Told>, inputs: &Inputs<'_>) {
         for (name, remembered) in &mut self.memory.groups {
             let provenance = self.groups.entry(name.clone()).or_default();
-            match model_group(&remembered.entry, secrets) {
+            match inputs.model(&remembered.entry) {
                 Ok(running) => remembered.running = Some(running),
-                Err(error) if provenance.refused.is_none() => {
-                    provenance.refused = Some(format!("{}: {}", error.field, error.sentence));
-                }
-                Err(_) => {}
+                Err(sentence) => drop(provenance.refused.get_or_insert(sentence)),
             }
             provenance.source = remembered.source;
             if let Some(running) = &remembered.running {
@@ -192,9 +204,6 @@ impl Merged {
     fn add_files(&mut self, offer: &Offer) {
         for entry in &offer.rendered {
             let name = &entry.name;
-            let Some(group) = offer.spec.groups.get(name) else {
-                continue;
-            };
             if self.spec.groups.contains_key(name) {
                 self.groups.entry(name.clone()).or_default().in_file = true;
                 continue;
@@ -206,6 +215,15 @@ impl Merged {
                 ));
                 continue;
             }
+            if let Some(sentence) = offer.refused.get(name) {
+                let provenance = self.groups.entry(name.clone()).or_default();
+                provenance.refused.get_or_insert_with(|| sentence.clone());
+                provenance.source = GroupSource::File;
+                provenance.in_file = true;
+            }
+            let Some(group) = offer.spec.groups.get(name) else {
+                continue;
+            };
             if let Some(clash) = self.clash(entry) {
                 self.remarks.insert(format!(
                     "group {name} of a file is left out, because the cluster has another group in its place: {clash}"

@@ -1,6 +1,7 @@
 //! Where the agent's instructions come from: the API, what it said last as kept on disk, and files. Reads them, merges
 //! them, and says when they have changed; what then happens to what runs is the caller's decision.
 
+mod admission;
 mod api;
 pub mod cache;
 pub mod files;
@@ -8,7 +9,7 @@ mod follow;
 mod instructions;
 mod local;
 mod merge;
-mod password;
+pub(crate) mod password;
 mod secrets;
 mod told;
 pub mod watch;

@@ -10,6 +10,7 @@ use kube::Client;
 use super::ledger::{Ledger, Present};
 use crate::api_server::{Access, ApiServer};
 use crate::cli::ClusterArgs;
+use crate::probe::access;
 use crate::report::Shared;
 use crate::report::kubernetes::{self, Reporter};
 use crate::source::cache::{Cache, Stored, Writer};
@@ -45,10 +46,16 @@ pub struct Membership {
 }
 
 /// Reads what is on disk and starts to hear the API, which nothing waits for.
-pub fn join(files: Option<Files>, args: ClusterArgs, shared: &Arc<Shared>) -> (Instructions, Cluster) {
+pub fn join(
+    files: Option<Files>,
+    args: ClusterArgs,
+    probes: access::Access,
+    shared: &Arc<Shared>,
+) -> (Instructions, Cluster) {
     let cache = Cache::new(args.cache_dir, shared.node());
     let stored = cache.read();
-    let (mut instructions, refusal) = Instructions::of_cluster(files, stored.clone(), &args.namespace);
+    let (mut instructions, refusal) =
+        Instructions::of_cluster(files, stored.clone(), &args.namespace, probes);
     if let Some(refusal) = refusal {
         super::refuse(refusal, shared);
     }

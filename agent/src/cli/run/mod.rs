@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
 use crate::lock::{self, Attempt};
+use crate::probe::access::Access;
 use crate::report::{Shared, http};
 use crate::source::{Change, Files, Instructions, Offer, Refusal};
 use crate::sys;
@@ -52,6 +53,8 @@ struct Agent {
     instructions: Instructions,
     /// None for a node on its own.
     cluster: Option<Cluster>,
+    /// What of this node probes can see and may run.
+    access: Access,
     run_dir: RunDir,
     signals: Signals,
 }
@@ -64,11 +67,12 @@ async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
         name: args.node.clone(),
         labels: args.labels.to_map(),
     };
+    let access = args.access.to_access();
     let files = args.config.map(|path| Files::new(&path, facts));
     let (instructions, cluster) = match files {
-        Some(files) if !args.cluster.kubernetes => (alone(files)?, None),
+        Some(files) if !args.cluster.kubernetes => (alone(files, access.clone())?, None),
         files => {
-            let (instructions, cluster) = cluster::join(files, args.cluster, &shared);
+            let (instructions, cluster) = cluster::join(files, args.cluster, access.clone(), &shared);
             (instructions, Some(cluster))
         }
     };
@@ -81,6 +85,7 @@ async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
         shared,
         instructions,
         cluster,
+        access,
         run_dir: RunDir::new(args.run_dir.run_dir),
         signals,
     };
@@ -110,8 +115,8 @@ async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
 }
 
 /// The instructions of a node on its own, which has to have some.
-fn alone(files: Files) -> Result<Instructions, Failure> {
-    Instructions::of_files(files).map_err(|refusal| {
+fn alone(files: Files, access: Access) -> Result<Instructions, Failure> {
+    Instructions::of_files(files, access).map_err(|refusal| {
         let problems = refusal.problems.join("\n  ");
         Failure::NothingToRun(format!(
             "the configuration has nothing valid to run:\n  {problems}"
@@ -198,5 +203,8 @@ fn say(offer: &Offer, shared: &Shared) {
             offer.not_here.join(", ")
         );
     }
-    shared.set_problems(offer.problems.clone());
+    let refused = offer.refused.iter();
+    let refused =
+        refused.map(|(group, sentence)| format!("group {group} is refused on this node: {sentence}"));
+    shared.set_problems(offer.problems.iter().cloned().chain(refused).collect());
 }

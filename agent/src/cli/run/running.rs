@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use holdfast_api::model::NodeSpec;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,7 @@ use crate::cli::exit::Failure;
 use crate::clock;
 use crate::engine::{Command, Engine, Event, Options, Predecessor};
 use crate::lock::Lock;
+use crate::probe::{self, Prober};
 use crate::report::events;
 use crate::source::{Change, Difference};
 use crate::state_file::{self, Tracker, Writer};
@@ -31,6 +32,7 @@ const LAST_WRITE: Duration = Duration::from_millis(20);
 pub struct Started {
     lock: Lock,
     engine: Arc<Engine>,
+    prober: Arc<Prober>,
     events: mpsc::Receiver<Event>,
     predecessor: Predecessor,
     limitations: Vec<String>,
@@ -44,10 +46,15 @@ pub fn start(agent: &mut Agent, lock: Lock, handed_over: Option<Predecessor>) ->
         predecessor: predecessor.clone(),
     })?;
     let engine = Arc::new(engine);
-    agent.shared.run_with(Arc::clone(&engine));
+    let make = probe::make(agent.access.clone());
+    let prober = Prober::start(agent.shared.node(), Arc::clone(&engine), make)
+        .context("starting the thread that runs probes")?;
+    let prober = Arc::new(prober);
+    agent.shared.run_with(Arc::clone(&engine), Arc::clone(&prober));
     Ok(Started {
         lock,
         engine,
+        prober,
         events,
         predecessor,
         limitations,
@@ -59,12 +66,13 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let Started {
         lock,
         engine,
+        prober,
         events,
         predecessor,
         limitations,
     } = started;
     let spec = agent.instructions.merged().spec.clone();
-    apply(&engine, &spec).await?;
+    apply(&engine, &prober, &spec).await?;
     agent.shared.set_applied();
     tracing::info!(
         "running {} as node {}",
@@ -87,6 +95,7 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         agent,
         membership,
         engine,
+        prober,
         events,
         spec,
         lock,
@@ -99,6 +108,8 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let end = running.until_end().await;
     // Whoever comes next serves at the same path.
     drop(socket);
+    // Until the end they may have kept a group from coming back; programs that they run end before this process does.
+    running.prober.stop().await;
     match end? {
         End::Stopped => {
             if let Some(membership) = running.membership {
@@ -128,6 +139,7 @@ struct Running {
     /// None for a node on its own.
     membership: Option<Membership>,
     engine: Arc<Engine>,
+    prober: Arc<Prober>,
     events: mpsc::Receiver<Event>,
     /// What the engine was last told to do.
     spec: NodeSpec,
@@ -154,6 +166,8 @@ enum Woken {
     Changed(Change),
     /// The cache has come further.
     Cached,
+    /// Probes say something that others may be waiting to hear.
+    Probed,
     /// A group that is being withdrawn is to be looked after.
     LookAfter,
 }
@@ -171,6 +185,7 @@ impl Running {
                 signal = self.agent.signals.next() => Woken::Signal(signal),
                 change = self.agent.instructions.changed() => Woken::Changed(change),
                 () = cached(&mut self.membership) => Woken::Cached,
+                () = self.prober.changed() => Woken::Probed,
                 () = tokio::time::sleep(LOOK_AFTER), if somebody_leaves => Woken::LookAfter,
                 never = self.lock.admit() => match never {},
             };
@@ -200,6 +215,7 @@ impl Running {
                 Woken::Signal(Signal::Reload) => self.update(Change::Files, true).await?,
                 Woken::Changed(change) => self.update(change, false).await?,
                 Woken::Cached => self.acknowledge(),
+                Woken::Probed => self.report(),
                 Woken::LookAfter => self.look_after_leaving().await,
             }
         }
@@ -210,9 +226,22 @@ impl Running {
         if self.tracker.note(event, clock::now()) {
             self.writer.put(self.tracker.state().clone());
         }
-        if matches!(event, Event::Transition { .. } | Event::PriorityChanged { .. })
-            && let Some(membership) = &self.membership
-        {
+        match event {
+            Event::Transition {
+                group, transition, ..
+            } => {
+                self.prober
+                    .note_state(group, transition.to.name(), transition.priority.get());
+                self.report();
+            }
+            Event::PriorityChanged { .. } => self.report(),
+            Event::Notice { .. } | Event::Withdrawn { .. } | Event::Stopped => {}
+        }
+    }
+
+    /// Something happened that others may be waiting to hear.
+    fn report(&self) {
+        if let Some(membership) = &self.membership {
             membership.report();
         }
     }
@@ -234,7 +263,7 @@ impl Running {
     }
 
     async fn adopt(&mut self, spec: NodeSpec) -> Result<(), Failure> {
-        apply(&self.engine, &spec).await?;
+        apply(&self.engine, &self.prober, &spec).await?;
         if let Some(membership) = &mut self.membership {
             membership.change(&self.spec, &spec);
         }
@@ -323,7 +352,11 @@ async fn cached(membership: &mut Option<Membership>) {
     }
 }
 
-async fn apply(engine: &Engine, spec: &NodeSpec) -> Result<(), Failure> {
+async fn apply(engine: &Engine, prober: &Prober, spec: &NodeSpec) -> Result<(), Failure> {
+    // First, so that the engine finds with each group how its node stands. Groups that nobody judges serve all the same.
+    if let Err(stuck) = prober.configure(spec).await {
+        tracing::error!("{stuck}; the configuration is applied without it");
+    }
     engine
         .send(Command::Apply(Box::new(spec.clone())))
         .await

@@ -10,7 +10,7 @@ use super::super::told::Told;
 use super::*;
 
 fn instructions(stored: Option<Stored>) -> Instructions {
-    Instructions::of_cluster(None, stored, "holdfast-system").0
+    Instructions::of_cluster(None, stored, "holdfast-system", Access::default()).0
 }
 
 fn told(version: i32) -> Heard {

@@ -47,6 +47,7 @@ fn cache(groups: &Value) -> Memory {
         memory: &Memory::default(),
         files: None,
         secrets: &no_secrets,
+        access: &Access::default(),
     })
     .memory;
     for group in memory.groups.values_mut() {
@@ -73,12 +74,14 @@ fn merged(api: Option<&Told>, memory: &Memory, files: Option<&Offer>) -> Merged 
         memory,
         files,
         secrets: &no_secrets,
+        access: &Access::default(),
     });
     let again = merge(&Inputs {
         api,
         memory: &merged.memory,
         files,
         secrets: &no_secrets,
+        access: &Access::default(),
     });
     assert_eq!(
         (&again.spec, &again.groups),
@@ -358,6 +361,7 @@ fn a_missing_secret_refuses_its_group_by_name_and_an_arriving_one_runs_it() {
         memory: &missing.memory,
         files: None,
         secrets: &|_| Ok(b"opensesa".to_vec()),
+        access: &Access::default(),
     });
     assert_eq!(web(&found), Some((API, GroupSource::API)));
     // Gone again, it changes nothing but what is said.
@@ -374,6 +378,7 @@ fn a_changed_password_is_applied_to_a_group_that_only_the_cache_has() {
             memory,
             files: None,
             secrets: &|_| Ok(password.as_bytes().to_vec()),
+            access: &Access::default(),
         })
     };
     let memory = cache(&with_secret());
@@ -383,10 +388,94 @@ fn a_changed_password_is_applied_to_a_group_that_only_the_cache_has() {
         memory: &memory,
         files: None,
         secrets: &|_| Ok(b"first".to_vec()),
+        access: &Access::default(),
     });
     told_once.memory.groups.get_mut("web").unwrap().source = GroupSource::Cache;
     let first = with("first", &told_once.memory);
     let second = with("second", &first.memory);
     assert_ne!(first.spec, second.spec);
     assert!(!format!("{:?}", second.spec).contains("second"));
+}
+
+/// The group `web` with a probe that runs a program.
+fn with_program(priority: u8) -> Value {
+    let mut group = entry("web", 7, i32::from(priority));
+    group["probes"] = json!([{ "name": "script", "exec": { "command": ["/usr/local/bin/check"] } }]);
+    group
+}
+
+#[test]
+fn a_group_that_asks_for_more_than_the_agent_may_do_is_refused_and_what_ran_keeps_running() {
+    let asks = told(&json!([with_program(API)]));
+    let refused = merged(Some(&asks), &cached(), None);
+    assert_eq!(web(&refused), Some((CACHED, GroupSource::Cache)));
+    assert!(
+        refusal(&refused).contains("--exec-allow"),
+        "{}",
+        refusal(&refused)
+    );
+    assert_eq!(refused.memory.groups["web"].entry.priority, i32::from(CACHED));
+
+    let allowed = Access {
+        exec_allow: vec![PathBuf::from("/usr/local/bin")],
+        ..Access::default()
+    };
+    let runs = merge(&Inputs {
+        api: Some(&asks),
+        memory: &refused.memory,
+        files: None,
+        secrets: &no_secrets,
+        access: &allowed,
+    });
+    assert_eq!(web(&runs), Some((API, GroupSource::API)));
+    assert_eq!(refusal(&runs), "");
+    // An agent that is started again without the flag has nothing left that it could run.
+    let mut stored = runs.memory;
+    stored.groups.get_mut("web").unwrap().running = None;
+    let again = merged(Some(&asks), &stored, None);
+    assert_eq!(web(&again), None);
+    assert!(refusal(&again).contains("--exec-allow"));
+}
+
+#[test]
+fn a_group_of_a_file_that_a_pod_cannot_watch_is_refused_and_what_ran_keeps_running() {
+    let pod = Access {
+        pod: true,
+        ..Access::default()
+    };
+    let load = |probes: &Value, priority: u8| -> Offer {
+        let mut group = entry("web", 7, i32::from(priority));
+        group["probes"] = probes.clone();
+        let group: NodeGroup = serde_json::from_value(group).unwrap();
+        let run = model_group(&group, &no_secrets).unwrap();
+        Offer {
+            spec: NodeSpec {
+                groups: BTreeMap::from([("web".to_owned(), run)]),
+            },
+            rendered: vec![group],
+            ..Offer::default()
+        }
+    };
+    let hidden = &json!([{ "name": "nginx", "process": { "name": "nginx" } }]);
+    let nothing = merged(
+        None,
+        &Memory::default(),
+        Some(&load(hidden, FILE).admitted(None, &pod)),
+    );
+    assert_eq!(web(&nothing), None);
+    assert!(
+        refusal(&nothing).contains("agent.hostPID"),
+        "{}",
+        refusal(&nothing)
+    );
+
+    let before = load(&json!([]), FILE).admitted(None, &pod);
+    let after = load(hidden, 60).admitted(Some(&before), &pod);
+    let kept = merged(None, &Memory::default(), Some(&after));
+    assert_eq!(web(&kept), Some((FILE, GroupSource::File)));
+    assert!(refusal(&kept).contains("agent.hostPID"), "{}", refusal(&kept));
+    // The API's group is another matter.
+    let overruled = merged(Some(&told(&api_entry())), &Memory::default(), Some(&after));
+    assert_eq!(web(&overruled), Some((API, GroupSource::API)));
+    assert_eq!(refusal(&overruled), "");
 }
