@@ -128,6 +128,14 @@ reasons! {
     NoFreeVirtualRouterID in Accepted | Stalled;
         "Delete a group, or write a `virtualRouterID` that only groups on other links have."
 
+    /// `spec.placement` prefers a node that is no member. What ran keeps running. A node that ceases to be a member later is
+    /// only warned about.
+    PlacementNotAMember in Accepted | Stalled; "Name a node that `nodeSelector` selects, or remove `placement`."
+    /// Another group has the same `syncGroup` and comes first, and the two differ in something that decides where they go.
+    /// What ran keeps running.
+    SyncGroupMismatch in Accepted | Stalled;
+        "Write the field that the message names alike in both groups, or take one of them out of the sync group."
+
     // Whether the addresses are served.
 
     /// One node is Active, and all live members run this generation.
@@ -159,6 +167,10 @@ reasons! {
     SingleMember in Degraded; "If somebody should take over, let `nodeSelector` match another node."
     /// No node takes part in the group.
     NoMembers in Degraded; "See the condition `Accepted`."
+    /// The service fails on every member that could take over, and so the addresses are served by the best of those on which
+    /// it fails.
+    ServedByFailingMember in Degraded | Event;
+        "Repair the service on any member: the message says for each what was found, and where to look."
     /// Only one member can serve, or none: nobody takes over if it fails.
     NoRedundancy in Degraded; "Repair the other members; the message says what is wrong with each."
     /// A member has not been heard of: its agent's Lease has run out, or no agent has ever run there. It may still take part.
@@ -167,6 +179,16 @@ reasons! {
          Node object."
     /// A live member cannot take part, or cannot use what it was told.
     MemberFault in Degraded; "Repair what the message says of the member."
+    /// A probe of a live member fails. What follows from that its `onFailure` says; as long as one member is healthy, the
+    /// addresses are served.
+    ProbeFailing in Degraded | Event; "Repair what the probe looks at: the message says what was found, and where to look."
+    /// A member is well again, and is held back because it came and went too often: every other healthy member goes first
+    /// until it has stayed well for a while.
+    MemberHeldBack in Degraded | Event;
+        "Find out why it came and went: its Events say which probe it was. `flapDamping` says how long it waits."
+    /// A member's node is being worked on: cordoned, tainted or annotated, and `spec.maintenance` or the annotation asks for
+    /// something then; or the node shuts down.
+    MemberInMaintenance in Degraded | Event; "Nothing while the work lasts. The message says what ends it."
     /// An agent cannot do all that it should on its node.
     AgentProblem in Degraded; "Do what the message says."
 
@@ -227,8 +249,14 @@ reasons! {
     /// back and hear of it.
     WithdrawnUnconfirmed in Event;
         "Before the addresses are used elsewhere, make sure that these nodes are down, or wait until they are back."
-    /// A probe's weight is too small or too large to change who is elected.
+    /// A probe of a member passes again.
+    ProbePassing in Event; ""
+    /// A member's node is no longer being worked on.
+    MaintenanceEnded in Event; ""
+    /// All weights of the group's probes together change nothing in the order of its members.
     WeightWithoutEffect in Event; "Change the weight or the priorities."
+    /// Another member stands as high as the one that `spec.placement` prefers, or higher.
+    PlacementWithoutEffect in Event; "Give the other member a priority below 254."
     /// Something is allowed but rarely meant.
     Unusual in Event; "Read the message, and change the group if it was not meant."
 }

@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::world::Start;
 
-/// One turn of one node: look at what is known, render, and write if that is news.
+/// One turn of one node: look at what is known, render, and write if that is news. Answers when the passing of time alone may
+/// change something.
 pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>, Error> {
     // Dereference: everything is in the index, unless a former write has ended without an answer.
     if context.world.is_telling(name) {
@@ -20,9 +21,9 @@ pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>
     let plan = match context.world.start_telling(name) {
         Start::Tell(plan) => plan,
         Start::Later(fellow) => return Err(Error::FellowFirst(fellow)),
-        Start::Nothing => {
+        Start::Nothing(look_again) => {
             context.world.stop_telling(name);
-            return Ok(None);
+            return Ok(look_again);
         }
     };
 
@@ -34,5 +35,5 @@ pub async fn reconcile(context: &Context, name: &str) -> Result<Option<Duration>
     if !written.as_ref().is_err_and(Error::is_open) {
         context.world.stop_telling(name);
     }
-    written.map(|()| None)
+    written.map(|()| plan.look_again)
 }

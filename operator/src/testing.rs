@@ -291,10 +291,17 @@ impl Cluster {
     }
 
     pub fn node(&self, name: &str, address: &str) {
-        let facts = KubeNode {
+        self.work_on(name, address, |_| {});
+    }
+
+    /// The node's Node object is this, changed like that.
+    pub fn work_on(&self, name: &str, address: &str, change: impl FnOnce(&mut KubeNode)) {
+        let mut facts = KubeNode {
             labels: [("role".to_owned(), "web".to_owned())].into(),
             internal_ips: vec![address.parse().unwrap()],
+            ..KubeNode::default()
         };
+        change(&mut facts);
         self.context.world.change(|index, now| {
             index.apply_node(name, facts, now);
         });

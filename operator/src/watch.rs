@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use holdfast_api::cluster::KubeNode;
-use holdfast_api::v1alpha1::{AGENT_LEASE_PREFIX, VirtualIPGroup, VirtualIPNode};
+use holdfast_api::cluster::{KubeNode, Taint};
+use holdfast_api::v1alpha1::{AGENT_LEASE_PREFIX, MAINTENANCE, VirtualIPGroup, VirtualIPNode};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
@@ -35,7 +35,25 @@ const PAGE: u32 = 250;
 pub struct SlimNode {
     metadata: ObjectMeta,
     #[serde(default)]
+    spec: SlimNodeSpec,
+    #[serde(default)]
     status: SlimNodeStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct SlimNodeSpec {
+    unschedulable: bool,
+    taints: Vec<SlimTaint>,
+}
+
+/// A taint without the time when it came.
+#[derive(Clone, Debug, Deserialize)]
+struct SlimTaint {
+    key: String,
+    #[serde(default)]
+    value: String,
+    effect: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -55,9 +73,18 @@ impl SlimNode {
     /// What the operator knows of it.
     fn to_facts(&self) -> KubeNode {
         let internal = self.status.addresses.iter().filter(|it| it.type_ == "InternalIP");
+        let taints = self.spec.taints.iter().map(|taint| Taint {
+            key: taint.key.clone(),
+            value: taint.value.clone(),
+            effect: taint.effect.clone(),
+        });
+        let annotation = self.annotations().get(MAINTENANCE);
         KubeNode {
             labels: self.labels().clone(),
             internal_ips: internal.filter_map(|it| it.address.parse().ok()).collect(),
+            cordoned: self.spec.unschedulable,
+            taints: taints.collect(),
+            in_maintenance: annotation.is_some_and(|value| value == "true"),
         }
     }
 }
@@ -279,5 +306,69 @@ fn explain(error: &watcher::Error) -> (Category, String) {
             (Category::of(&error), because(&error))
         }
         NoResourceVersion => (Category::Other, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_node_is_kept_what_selects_it_where_it_is_and_whether_it_is_being_worked_on() {
+        let node: SlimNode = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {
+                "name": "n-1", "labels": {"role": "web"},
+                "annotations": {"vip.holdfast.dev/maintenance": "true", "other": "x"},
+            },
+            "spec": {
+                "unschedulable": true, "podCIDR": "10.1.0.0/24",
+                "taints": [
+                    {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"},
+                    {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"},
+                ],
+            },
+            "status": {
+                "addresses": [{"type": "InternalIP", "address": "10.0.0.11"}, {"type": "Hostname", "address": "n-1"}],
+                "images": [{"names": ["x"]}],
+            },
+        }))
+        .unwrap();
+        let facts = node.to_facts();
+        let taints: Vec<String> = facts.taints.iter().map(Taint::to_string).collect();
+        assert_eq!(
+            taints,
+            [
+                "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+                "node.kubernetes.io/unschedulable:NoSchedule"
+            ]
+        );
+        let expected = KubeNode {
+            labels: [("role".to_owned(), "web".to_owned())].into(),
+            internal_ips: vec!["10.0.0.11".parse().unwrap()],
+            cordoned: true,
+            taints: facts.taints.clone(),
+            in_maintenance: true,
+        };
+        assert_eq!(facts, expected);
+    }
+
+    #[test]
+    fn a_node_that_says_nothing_of_work_is_not_being_worked_on() {
+        for (annotations, spec) in [
+            (json!({}), json!({})),
+            (
+                json!({"vip.holdfast.dev/maintenance": "false"}),
+                json!({"unschedulable": false}),
+            ),
+        ] {
+            let node: SlimNode = serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n-1", "annotations": annotations}, "spec": spec,
+            }))
+            .unwrap();
+            assert_eq!(node.to_facts(), KubeNode::default());
+        }
     }
 }

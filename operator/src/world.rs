@@ -265,9 +265,12 @@ impl World {
     pub fn start_telling(&self, node: &str) -> Start {
         let index = lock(&self.index);
         let mut telling = lock(&self.telling);
-        let Some(plan) = index.plan(node).filter(NodePlan::is_news) else {
-            return Start::Nothing;
+        let Some(plan) = index.plan(node, self.now()) else {
+            return Start::Nothing(None);
         };
+        if !plan.is_news() {
+            return Start::Nothing(plan.look_again);
+        }
         let changed = plan.changed();
         let mut others = telling.iter().filter(|(other, _)| *other != node);
         if let Some((fellow, _)) = others.find(|(_, groups)| !groups.is_disjoint(&changed)) {
@@ -298,8 +301,8 @@ impl World {
 /// See [`World::start_telling`].
 #[derive(Clone, PartialEq, Debug)]
 pub enum Start {
-    /// The node has been told everything.
-    Nothing,
+    /// The node has been told everything; after this time there may be something new.
+    Nothing(Option<Duration>),
     /// This other member of one of the groups is being told of it.
     Later(String),
     /// Tell it this.

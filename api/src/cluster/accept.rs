@@ -7,10 +7,9 @@ use ipnet::IpNet;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use super::NodeRecord;
 use super::hearing::{of_family, written_source};
 use super::members::{is_selected, written_share};
-use super::weight;
+use super::{NodeRecord, placement, sync, weight};
 use crate::reason::Reason;
 use crate::rules::{self, Finding, Rule, Severity};
 use crate::v1alpha1::{Mode, NodeGroup, VirtualIPGroup, defaults};
@@ -90,6 +89,7 @@ pub fn judge(
         .collect();
     let (mut broken, mut warnings) = against_the_rules(group, &shares);
     warnings.extend(weight::without_effect(group, &shares));
+    warnings.extend(placement::without_effect(group, &shares));
     let refusal = joined(&mut broken)
         .map(|message| (Reason::Invalid, message))
         .or_else(|| address_conflict(group, rivals))
@@ -97,7 +97,9 @@ pub fn judge(
         .or_else(|| identifier_conflict(&shares, rivals))
         .or_else(|| address_of_node(group, &shares, sole_address_of, &mut warnings))
         .or_else(|| wrong_number_of_nodes(&selected))
-        .or_else(|| peers_missing(group, &shares));
+        .or_else(|| peers_missing(group, &shares))
+        .or_else(|| preferred_node(group, &selected, &mut warnings))
+        .or_else(|| sync::mismatch(group, rivals));
     let (accepted, (reason, message)) = match refusal {
         Some(refusal) => (false, refusal),
         None => (true, (Reason::Accepted, accepted(selected.len()))),
@@ -257,6 +259,20 @@ fn address_of_node(
         return None;
     }
     Some((Reason::AddressOfNode, message))
+}
+
+/// A node that has ceased to be a member since is nobody's mistake: the wish stays without effect.
+fn preferred_node(
+    group: &VirtualIPGroup,
+    selected: &[&NodeRecord],
+    warnings: &mut Vec<Warning>,
+) -> Option<(Reason, String)> {
+    let (reason, message) = placement::not_a_member(group, selected)?;
+    if standing(group) == Standing::Accepted {
+        warnings.push(Warning { reason, message });
+        return None;
+    }
+    Some((reason, message))
 }
 
 fn wrong_number_of_nodes(selected: &[&NodeRecord]) -> Option<(Reason, String)> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{KubeNode, NodeRecord, Verdict};
+use super::{KubeNode, NodeRecord, Verdict, duty};
 use crate::render::{NodeView, selects_labels, share_of};
 use crate::v1alpha1::{NodeGroup, VirtualIPGroup};
 
@@ -45,13 +45,17 @@ pub(super) fn written_share(group: &VirtualIPGroup, node: &NodeRecord) -> Option
         labels,
     };
     if let Some(kube) = &node.node {
-        return share_of(group, view(&kube.labels));
+        let mut share = share_of(group, view(&kube.labels))?;
+        share.duty = duty(&group.spec.maintenance, &node.name, kube);
+        return Some(share);
     }
-    // Which selectors match it nobody knows without its labels. A priority that was told stays, so that nothing moves; where
-    // the rest differs from what was told, it is not told before its Node is back.
+    // Which selectors match it nobody knows without its labels, and nobody says that work on it is over. A priority and a duty
+    // that were told stay, so that nothing moves; where the rest differs from what was told, it is not told before its Node is
+    // back.
     let mut share = share_of(group, view(&BTreeMap::new()))?;
     if let Some(stored) = node.stored(&share.name) {
         share.priority = stored.priority;
+        share.duty.clone_from(&stored.duty);
     }
     Some(share)
 }

@@ -3,12 +3,15 @@
 
 mod accept;
 mod allocate;
+mod duty;
 mod hearing;
 mod members;
 mod peers;
+mod placement;
 mod plan;
 mod seat;
 mod spec;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod weight;
@@ -16,13 +19,16 @@ mod withdraw;
 
 pub use accept::{Rival, Verdict, Warning, judge, outranks};
 pub use allocate::{remembered_virtual_router_id, virtual_router_id};
+pub use duty::duty;
 pub use members::{Share, is_member};
+pub use placement::wish_ends_in;
 pub use plan::{Until, Wait, waits};
 pub use spec::node_spec;
 pub use withdraw::{Withdrawal, withdrawal};
 
+use core::fmt;
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -62,6 +68,31 @@ pub struct KubeNode {
     pub labels: BTreeMap<String, String>,
     /// Its addresses of type InternalIP, virtual ones that a kubelet mistook for its own among them.
     pub internal_ips: Vec<IpAddr>,
+    /// Whether it is cordoned: no new pods.
+    pub cordoned: bool,
+    /// Its taints.
+    pub taints: BTreeSet<Taint>,
+    /// Whether it has the annotation [`crate::v1alpha1::MAINTENANCE`].
+    pub in_maintenance: bool,
+}
+
+/// A taint of a Node, without when it came.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value; often empty.
+    pub value: String,
+    /// Its effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: String,
+}
+
+impl fmt::Display for Taint {
+    /// As kubectl writes it: `key=value:NoExecute`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equals = if self.value.is_empty() { "" } else { "=" };
+        write!(f, "{}{equals}{}:{}", self.key, self.value, self.effect)
+    }
 }
 
 /// A `VirtualIPNode` as the API server has it.

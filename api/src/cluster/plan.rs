@@ -120,11 +120,11 @@ impl<'a> Plan<'a> {
                 let kept = entry.is_some_and(|entry| entry.may_become_active && same_identity(entry, share));
                 (share.clone(), kept || is_active || self.is_admissible(place))
             }
-            (Step::Lock, Some(entry)) => (self.kept(entry, place), is_active),
+            (Step::Lock, Some(entry)) => (self.kept(entry, share, place), is_active),
             (Step::Hold, Some(entry)) => {
                 let kept = entry.may_become_active && !self.gives_way(place, entry);
                 let may = kept || is_active || self.is_admissible(place);
-                (self.kept(entry, place), may)
+                (self.kept(entry, share, place), may)
             }
             // It serves what it was told by a file or by an object that is gone, until the others are out of its way.
             (Step::Lock | Step::Hold, None) if is_active => return None,
@@ -136,9 +136,13 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn kept(&self, entry: &NodeGroup, place: usize) -> NodeGroup {
+    /// What a member is told that keeps its former version. Work on its node and somebody's wish do not wait: no listener
+    /// becomes deaf by them.
+    fn kept(&self, entry: &NodeGroup, share: &NodeGroup, place: usize) -> NodeGroup {
         NodeGroup {
             peers: peers::kept_peers(entry, place, &self.seats),
+            duty: share.duty.clone(),
+            preferred: share.preferred.clone(),
             ..entry.clone()
         }
     }

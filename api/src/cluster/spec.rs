@@ -4,18 +4,21 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use super::NodeRecord;
+use jiff::Timestamp;
+
 use super::members::{Share, is_deselected, written_share};
 use super::plan::Plan;
 use super::seat::{Seat, active};
+use super::{NodeRecord, duty, placement};
 use crate::v1alpha1::{GroupSource, NodeGroup, VirtualIPNodeSpec};
 
-/// What `node` is to be told: its share of each group, tombstones of what it is to forget, and what it was told of groups
+/// What `node` is to be told now: its share of each group, tombstones of what it is to forget, and what it was told of groups
 /// that are nowhere (absence is not an instruction). `is_virtual` says whether an address is anybody's virtual address.
 ///
 /// The records have to contain everything that was written so far: whoever decides on an older copy of a member's entry
 /// may admit somebody whom that member no longer hears.
 pub fn node_spec<'a>(
+    now: Timestamp,
     cluster_uid: &str,
     node: &NodeRecord,
     shares: impl IntoIterator<Item = Share<'a>>,
@@ -28,7 +31,8 @@ pub fn node_spec<'a>(
         .collect();
     for share in shares {
         let name = share.group.metadata.name.clone().unwrap_or_default();
-        if let Some(entry) = entry(node, &share, is_virtual) {
+        if let Some(mut entry) = entry(node, &share, is_virtual) {
+            entry.preferred = entry.preferred.and_then(|wish| placement::told(wish, now));
             groups.insert(name, entry);
         }
     }
@@ -48,7 +52,7 @@ fn entry(node: &NodeRecord, share: &Share<'_>, is_virtual: &dyn Fn(IpAddr) -> bo
         return tombstone(share, &seat).filter(|_| dismissed);
     }
     if !share.verdict.accepted {
-        return None;
+        return kept(share, &seat);
     }
     if is_deselected(share.group, node) {
         // What only a file of the node says is between the file and the node.
@@ -59,6 +63,15 @@ fn entry(node: &NodeRecord, share: &Share<'_>, is_virtual: &dyn Fn(IpAddr) -> bo
         return tombstone(share, &seat).filter(|_| told);
     }
     Plan::new(share.group, share.members, is_virtual).entry(place)
+}
+
+/// A refused group runs on as it was told, but for the work on its node: that waits for nobody's edit.
+fn kept(share: &Share<'_>, seat: &Seat<'_>) -> Option<NodeGroup> {
+    let (entry, node) = (seat.entry()?, seat.record.node.as_ref()?);
+    Some(NodeGroup {
+        duty: duty(&share.group.spec.maintenance, &seat.record.name, node),
+        ..entry.clone()
+    })
 }
 
 /// Of a group that is deleted, the Active one goes last, so that nobody takes over on the way out.

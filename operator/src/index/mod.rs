@@ -17,9 +17,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use holdfast_api::cluster::{KubeNode, NodeRecord, StoredNode, Verdict};
+use holdfast_api::cluster::{KubeNode, NodeRecord, StoredNode, Verdict, duty};
+use holdfast_api::reason::Reason;
 use holdfast_api::v1alpha1::{
-    MemberState, NodeGroup, NodeGroupStatus, VirtualIPGroup, VirtualIPNode, VirtualIPNodeStatus,
+    Fault, MemberState, NodeGroup, NodeGroupStatus, VirtualIPGroup, VirtualIPNode, VirtualIPNodeStatus,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -73,6 +74,8 @@ pub struct Index {
     virtual_addresses: HashMap<IpAddr, BTreeSet<String>>,
     /// Which Nodes have an address.
     node_addresses: HashMap<IpAddr, BTreeSet<String>>,
+    /// Which groups move together.
+    sync_groups: BTreeMap<String, BTreeSet<String>>,
     verdicts: BTreeMap<String, Verdict>,
     /// Groups in deletion whose tombstones may be given out, by UID.
     withdrawing: BTreeSet<String>,
@@ -104,6 +107,7 @@ impl Index {
             memberships: BTreeMap::new(),
             virtual_addresses: HashMap::new(),
             node_addresses: HashMap::new(),
+            sync_groups: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             withdrawing: BTreeSet::new(),
             unjudged: BTreeSet::new(),
@@ -130,9 +134,9 @@ impl Index {
         self.dirty.groups.insert(name.clone());
         self.unjudge_with_neighbors(&name);
         if let Some(old) = &old {
-            self.forget_addresses(old);
+            self.forget_keys(old);
         }
-        self.remember_addresses(&group);
+        self.remember_keys(&group);
         self.groups.insert(name.clone(), Arc::new(group));
         if !told {
             self.touch_members(&name);
@@ -149,7 +153,7 @@ impl Index {
         };
         self.unjudge_with_neighbors(name);
         self.touch_members(name);
-        self.forget_addresses(&group);
+        self.forget_keys(&group);
         if let Some(uid) = group.uid() {
             self.withdrawing.remove(&uid);
         }
@@ -160,26 +164,40 @@ impl Index {
         self.dirty.groups.insert(name.to_owned());
     }
 
-    /// A Node as the API server has it now.
+    /// A Node as the API server has it now. What of it no group asks for touches nothing.
     pub fn apply_node(&mut self, name: &str, node: KubeNode, now: Timestamp) {
         let entry = self.entry(name, now);
         if entry.record.node.as_ref() == Some(&node) {
             return;
         }
         entry.life.node_seen();
-        let addresses = node.internal_ips.clone();
-        let labels = node.labels.clone();
+        let new = node.clone();
         let old = Arc::make_mut(&mut entry.record).node.replace(node);
-        let moved = old.as_ref().map(|old| &old.internal_ips) != Some(&addresses);
-        let relabeled = old.as_ref().map(|old| &old.labels) != Some(&labels);
+        let moved = old.as_ref().map(|old| &old.internal_ips) != Some(&new.internal_ips);
+        let relabeled = old.as_ref().map(|old| &old.labels) != Some(&new.labels);
         self.not_gone(name);
         if relabeled {
             self.find_memberships(name);
         }
+        if old
+            .as_ref()
+            .is_some_and(|old| self.asks_something_else(name, old, &new))
+        {
+            self.dirty.nodes.insert(name.to_owned());
+        }
         if moved {
             let old = old.map(|old| old.internal_ips).unwrap_or_default();
-            self.move_node(name, &old, &addresses);
+            self.move_node(name, &old, &new.internal_ips);
         }
+    }
+
+    /// Whether one of a node's groups asks something else of it, now that it is worked on or is not any more.
+    fn asks_something_else(&self, name: &str, old: &KubeNode, new: &KubeNode) -> bool {
+        let groups = self.memberships.get(name).into_iter().flatten();
+        groups.filter_map(|group| self.groups.get(group)).any(|group| {
+            let asked = |node: &KubeNode| duty(&group.spec.maintenance, name, node);
+            asked(old) != asked(new)
+        })
     }
 
     /// A Node object is no more. The node itself may well be there.
@@ -358,7 +376,12 @@ impl Index {
         }
     }
 
-    fn remember_addresses(&mut self, group: &VirtualIPGroup) {
+    /// Makes a group found by what it may share with others: its addresses, its sync group.
+    fn remember_keys(&mut self, group: &VirtualIPGroup) {
+        if let Some(sync_group) = &group.spec.sync_group {
+            let fellows = self.sync_groups.entry(sync_group.clone()).or_default();
+            fellows.insert(group.name_any());
+        }
         for address in virtual_addresses(group) {
             let groups = self.virtual_addresses.entry(address).or_default();
             groups.insert(group.name_any());
@@ -366,7 +389,15 @@ impl Index {
         }
     }
 
-    fn forget_addresses(&mut self, group: &VirtualIPGroup) {
+    fn forget_keys(&mut self, group: &VirtualIPGroup) {
+        if let Some(sync_group) = &group.spec.sync_group
+            && let Some(fellows) = self.sync_groups.get_mut(sync_group)
+        {
+            fellows.remove(&group.name_any());
+            if fellows.is_empty() {
+                self.sync_groups.remove(sync_group);
+            }
+        }
         for address in virtual_addresses(group) {
             if let Some(groups) = self.virtual_addresses.get_mut(&address) {
                 groups.remove(&group.name_any());
@@ -465,13 +496,11 @@ fn changed_groups(
 /// What of a node's word about a group decides what other members are told.
 fn heard(said: &NodeGroupStatus) -> impl PartialEq + '_ {
     let active = said.state == MemberState::Active;
+    let refuses = |fault: &Fault| fault.reason == Reason::ConfigurationRefused.as_str();
     (
         said.applied_generation,
         said.source_address.as_deref(),
         active.then_some(said.since.as_ref()),
-        said.faults
-            .iter()
-            .map(|fault| fault.reason.as_str())
-            .collect::<Vec<_>>(),
+        said.faults.iter().any(refuses),
     )
 }

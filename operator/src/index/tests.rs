@@ -1,6 +1,6 @@
 //! What each kind of news makes worth looking at again, and what not.
 
-use holdfast_api::cluster::AgentLife;
+use holdfast_api::cluster::{AgentLife, Taint};
 use holdfast_api::v1alpha1::{FINALIZER, VirtualIPNodeSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ fn facts(role: &str, address: &str) -> KubeNode {
     KubeNode {
         labels: [("role".to_owned(), role.to_owned())].into(),
         internal_ips: vec![address.parse().unwrap()],
+        ..KubeNode::default()
     }
 }
 
@@ -74,7 +75,7 @@ impl Fixture {
 
     /// The node is told what it is to be told, and acknowledges it.
     fn tell(&mut self, name: &str, generation: i64) {
-        let spec = self.index.plan(name).unwrap().spec;
+        let spec = self.index.plan(name, at(9)).unwrap().spec;
         let object = stored(name, &spec, generation, "Backup");
         self.index.apply_stored(object, Seen::Told, at(1));
     }
@@ -150,7 +151,7 @@ fn what_says_nothing_new_touches_nothing() {
 #[test]
 fn an_agent_that_only_changes_state_touches_its_group_and_tells_nobody_anything() {
     let mut it = Fixture::new();
-    let spec = it.index.plan("w-1").unwrap().spec;
+    let spec = it.index.plan("w-1", at(9)).unwrap().spec;
     it.index
         .apply_stored(stored("w-1", &spec, 5, "Fault"), Seen::Told, at(9));
     assert_eq!(it.dirty(), (names(&["web"]), vec![]));
@@ -159,7 +160,7 @@ fn an_agent_that_only_changes_state_touches_its_group_and_tells_nobody_anything(
 #[test]
 fn an_agent_that_becomes_active_touches_the_members_of_its_group_and_nobody_elses() {
     let mut it = Fixture::new();
-    let spec = it.index.plan("w-1").unwrap().spec;
+    let spec = it.index.plan("w-1", at(9)).unwrap().spec;
     it.index
         .apply_stored(stored("w-1", &spec, 5, "Active"), Seen::Told, at(9));
     assert_eq!(it.dirty(), (names(&["web"]), names(&["w-1", "w-2"])));
@@ -168,7 +169,7 @@ fn an_agent_that_becomes_active_touches_the_members_of_its_group_and_nobody_else
 #[test]
 fn an_acknowledgement_touches_the_groups_of_its_node_only() {
     let mut it = Fixture::new();
-    let spec = it.index.plan("d-1").unwrap().spec;
+    let spec = it.index.plan("d-1", at(9)).unwrap().spec;
     it.index
         .apply_stored(stored("d-1", &spec, 6, "Backup"), Seen::Told, at(9));
     assert_eq!(it.dirty(), (names(&["db"]), names(&["d-1", "d-2"])));
@@ -185,7 +186,7 @@ fn the_first_word_of_an_agent_touches_the_groups_that_have_waited_for_it() {
     it.index.apply_stored(object.clone(), Seen::Told, at(2));
     it.dirty();
     assert_eq!(
-        it.index.plan("w-3").unwrap().spec.groups,
+        it.index.plan("w-3", at(9)).unwrap().spec.groups,
         [],
         "nothing is put over what it may run"
     );
@@ -195,7 +196,7 @@ fn the_first_word_of_an_agent_touches_the_groups_that_have_waited_for_it() {
     it.index.apply_stored(object, Seen::Told, at(3));
     let (_, nodes) = it.dirty();
     assert!(nodes.contains(&"w-3".to_owned()), "{nodes:?}");
-    assert_eq!(it.index.plan("w-3").unwrap().spec.groups.len(), 1);
+    assert_eq!(it.index.plan("w-3", at(9)).unwrap().spec.groups.len(), 1);
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn a_label_touches_the_group_that_is_joined_and_the_one_that_is_left() {
     assert_eq!(groups, names(&["db", "web"]));
     assert_eq!(nodes, names(&["d-1", "d-2", "w-1", "w-2"]));
     // It has the group still, so it is a member still, and is told to leave.
-    let told = it.index.plan("w-2").unwrap().spec;
+    let told = it.index.plan("w-2", at(9)).unwrap().spec;
     let flags: Vec<(&str, bool)> = told
         .groups
         .iter()
@@ -295,9 +296,9 @@ fn one_identifier_is_a_conflict_on_a_common_member_only() {
 #[test]
 fn the_end_of_a_group_is_no_instruction() {
     let mut it = Fixture::new();
-    let before = it.index.plan("w-1").unwrap();
+    let before = it.index.plan("w-1", at(9)).unwrap();
     it.index.delete_group("web");
-    let after = it.index.plan("w-1").unwrap();
+    let after = it.index.plan("w-1", at(9)).unwrap();
     assert!(!after.is_news(), "{after:#?}");
     assert_eq!(before.spec, after.spec);
     assert_eq!(it.index.orphans(), 2);
@@ -354,7 +355,7 @@ fn a_node_whose_object_is_gone_stays_a_member_until_its_agent_is_silent_for_long
     let mut it = Fixture::new();
     it.index.delete_node("w-2", at(10));
     assert_eq!(it.index.group("web").unwrap().members.len(), 2);
-    let told = it.index.plan("w-2").unwrap();
+    let told = it.index.plan("w-2", at(9)).unwrap();
     assert!(!told.is_news(), "no instruction: {told:#?}");
     it.index.advance(at(1 + 40 + 299));
     assert_eq!(it.index.group("web").unwrap().members.len(), 2);
@@ -364,8 +365,15 @@ fn a_node_whose_object_is_gone_stays_a_member_until_its_agent_is_silent_for_long
     assert_eq!(members.len(), 1);
     let (groups, nodes) = it.dirty();
     assert!(groups.contains(&"web".to_owned()) && nodes.contains(&"w-1".to_owned()));
-    assert!(!it.index.plan("w-2").unwrap().is_news(), "what it has is kept");
-    assert!(it.index.plan("w-1").unwrap().spec.groups[0].peers.is_empty());
+    assert!(
+        !it.index.plan("w-2", at(9)).unwrap().is_news(),
+        "what it has is kept"
+    );
+    assert!(
+        it.index.plan("w-1", at(9)).unwrap().spec.groups[0]
+            .peers
+            .is_empty()
+    );
 
     // Its agent comes back.
     it.index
@@ -385,12 +393,12 @@ fn a_node_that_is_gone_is_told_of_withdrawals_in_case_it_comes_back() {
     it.index.apply_group(parsed(&web), Seen::Told);
     it.dirty();
     assert!(
-        !it.index.plan("w-2").unwrap().is_news(),
+        !it.index.plan("w-2", at(9)).unwrap().is_news(),
         "nobody has decided that"
     );
     it.index.set_withdrawing("web", "uid-web", true);
     assert!(it.dirty().1.contains(&"w-2".to_owned()));
-    assert!(it.index.plan("w-2").unwrap().spec.groups[0].deleted);
+    assert!(it.index.plan("w-2", at(9)).unwrap().spec.groups[0].deleted);
 }
 
 #[test]
@@ -407,4 +415,124 @@ fn an_identifier_is_free_if_no_group_names_it_and_no_node_runs_it() {
     // What nodes run of a group that was lost is that group's again, and nobody else's.
     it.index.delete_group("web");
     assert_eq!(it.index.free_identifier("web"), Some(51));
+}
+
+/// Both groups have a policy of their own: `web` for cordons, `db` for a taint.
+fn with_policies() -> Fixture {
+    let mut it = Fixture::new();
+    for (name, role, address, vrid, policy) in [
+        ("web", "web", "10.0.0.100/24", 51, json!({"onCordon": "Demote"})),
+        (
+            "db",
+            "db",
+            "10.0.0.200/24",
+            52,
+            json!({"onTaint": [{"key": "work", "action": "Release"}]}),
+        ),
+    ] {
+        let mut edited = group(name, role, address, vrid);
+        edited["metadata"]["resourceVersion"] = json!("6");
+        edited["spec"]["maintenance"] = policy;
+        it.index.apply_group(parsed(&edited), Seen::Told);
+    }
+    it.dirty();
+    it
+}
+
+fn tainted(node: KubeNode, key: &str) -> KubeNode {
+    let taint = Taint {
+        key: key.to_owned(),
+        effect: "NoSchedule".to_owned(),
+        ..Taint::default()
+    };
+    KubeNode {
+        taints: [taint].into(),
+        ..node
+    }
+}
+
+#[test]
+fn work_on_a_node_touches_that_node_if_one_of_its_groups_asks_for_it_and_nobody_else() {
+    let cordoned = |role: &str, address: &str| KubeNode {
+        cordoned: true,
+        ..facts(role, address)
+    };
+    let annotated = KubeNode {
+        in_maintenance: true,
+        ..facts("db", "10.0.0.21")
+    };
+    let web = || facts("web", "10.0.0.11");
+    let db = || facts("db", "10.0.0.21");
+    for (what, node, is_news) in [
+        ("w-1", cordoned("web", "10.0.0.11"), true),
+        ("d-1", cordoned("db", "10.0.0.21"), false),
+        ("w-1", tainted(web(), "work"), false),
+        ("d-1", tainted(db(), "work"), true),
+        ("d-1", tainted(db(), "node.kubernetes.io/not-ready"), false),
+        ("d-1", annotated, true),
+    ] {
+        let mut it = with_policies();
+        it.index.apply_node(what, node.clone(), at(9));
+        let touched = if is_news { names(&[what]) } else { vec![] };
+        assert_eq!(it.dirty(), (vec![], touched.clone()), "{what}: {node:?}");
+        let back = if what == "w-1" { web() } else { db() };
+        it.index.apply_node(what, back, at(10));
+        assert_eq!(it.dirty(), (vec![], touched), "{what}: over");
+    }
+}
+
+#[test]
+fn what_a_probe_says_touches_its_group_and_tells_nobody_anything() {
+    let mut it = Fixture::new();
+    let spec = it.index.plan("w-1", at(9)).unwrap().spec;
+    let mut object = stored("w-1", &spec, 5, "Fault");
+    let said = &mut object.status.as_mut().unwrap().groups[0];
+    said.faults = serde_json::from_value(json!([{"reason": "ProbeFailed", "message": "haproxy"}])).unwrap();
+    said.probes = serde_json::from_value(json!([{"name": "haproxy", "verdict": "Failing"}])).unwrap();
+    said.priority_explained = Some("out of the election".to_owned());
+    it.index.apply_stored(object.clone(), Seen::Told, at(9));
+    assert_eq!(it.dirty(), (names(&["web"]), vec![]));
+    it.index.apply_stored(object, Seen::Told, at(10));
+    assert_eq!(it.dirty(), (vec![], vec![]), "said before");
+}
+
+#[test]
+fn groups_that_move_together_are_judged_again_when_one_of_them_changes() {
+    let mut it = Fixture::new();
+    let fellow = |name: &str, address: &str, priority: i32, version: &str| {
+        let mut fellow = group(name, "web", address, if name == "first" { 61 } else { 62 });
+        fellow["spec"]["syncGroup"] = json!("edge");
+        fellow["spec"]["priority"] = json!(priority);
+        fellow["metadata"]["resourceVersion"] = json!(version);
+        let day = if name == "first" { 2 } else { 3 };
+        fellow["metadata"]["creationTimestamp"] = json!(format!("2026-01-0{day}T00:00:00Z"));
+        parsed(&fellow)
+    };
+    let reason = |it: &Fixture, name: &str| it.index.verdict(name).unwrap().reason.as_str();
+    it.index
+        .apply_group(fellow("first", "10.0.0.101/24", 100, "1"), Seen::Told);
+    it.index
+        .apply_group(fellow("second", "10.0.0.102/24", 200, "1"), Seen::Told);
+    it.dirty();
+    assert_eq!(
+        (reason(&it, "first"), reason(&it, "second")),
+        ("Accepted", "SyncGroupMismatch")
+    );
+    it.index
+        .apply_group(fellow("first", "10.0.0.101/24", 200, "2"), Seen::Told);
+    assert!(it.dirty().0.contains(&"second".to_owned()));
+    assert_eq!(
+        (reason(&it, "first"), reason(&it, "second")),
+        ("Accepted", "Accepted")
+    );
+    it.index
+        .apply_group(fellow("first", "10.0.0.101/24", 7, "3"), Seen::Told);
+    it.dirty();
+    assert_eq!(reason(&it, "second"), "SyncGroupMismatch");
+    it.index.delete_group("first");
+    it.dirty();
+    assert_eq!(reason(&it, "second"), "Accepted");
+    assert_eq!(it.index.sync_groups.len(), 1);
+    it.index.delete_group("second");
+    assert_eq!(it.index.sync_groups.len(), 0);
 }

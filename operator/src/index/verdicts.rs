@@ -1,5 +1,5 @@
-//! Which groups are accepted beside which: a change of one is carried to those that share an address, or a virtual
-//! router identifier on a common member, and no further.
+//! Which groups are accepted beside which: a change of one is carried to those that share an address, a sync group, or a
+//! virtual router identifier on a common member, and no further.
 
 use core::cmp::Ordering;
 use core::net::IpAddr;
@@ -110,7 +110,13 @@ impl Index {
             let id = group.spec.virtual_router_id;
             id.is_some() && self.groups.get(*other).and_then(|it| it.spec.virtual_router_id) == id
         });
-        let mut neighbors: BTreeSet<String> = same_address.chain(same_router).cloned().collect();
+        let sync_group = group.spec.sync_group.as_ref();
+        let moving_along = sync_group
+            .and_then(|name| self.sync_groups.get(name))
+            .into_iter()
+            .flatten();
+        let neighbors = same_address.chain(same_router).chain(moving_along);
+        let mut neighbors: BTreeSet<String> = neighbors.cloned().collect();
         neighbors.remove(name);
         neighbors
     }

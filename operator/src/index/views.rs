@@ -1,12 +1,15 @@
 //! What the reconcilers and the metrics read from the index.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_api::cluster::{
     AgentLife, NodeRecord, Share, Verdict, node_spec, remembered_virtual_router_id, virtual_router_id,
+    wish_ends_in,
 };
 use holdfast_api::v1alpha1::{FINALIZER, NodeGroup, VirtualIPGroup, VirtualIPNodeSpec};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::Index;
@@ -32,6 +35,8 @@ pub struct NodePlan {
     /// Whether it shares in a group. Then it needs an object, if only to say in it what it runs already: before that it is
     /// told nothing.
     pub shares: bool,
+    /// After this time it is to be told something else although nothing has changed.
+    pub look_again: Option<Duration>,
 }
 
 /// A `VirtualIPNode` as far as writing it goes.
@@ -76,8 +81,8 @@ impl Index {
         })
     }
 
-    /// What a node is to be told. `None`: nothing is known of it.
-    pub fn plan(&self, name: &str) -> Option<NodePlan> {
+    /// What a node is to be told now. `None`: nothing is known of it.
+    pub fn plan(&self, name: &str, now: Timestamp) -> Option<NodePlan> {
         let entry = self.nodes.get(name)?;
         let parts: Vec<(&VirtualIPGroup, &Verdict, Vec<&NodeRecord>)> = self
             .memberships
@@ -105,7 +110,7 @@ impl Index {
             // Of a group whose deletion is refused nodes are not told at all.
             protected: false,
         });
-        let spec = node_spec(&self.cluster_uid, &entry.record, shares, &|address| {
+        let spec = node_spec(now, &self.cluster_uid, &entry.record, shares, &|address| {
             self.virtual_addresses.contains_key(&address)
         });
         let stored = entry
@@ -118,6 +123,7 @@ impl Index {
                 resource_version: resource_version.clone(),
             });
         Some(NodePlan {
+            look_again: wish_ends_in(now, &spec),
             spec,
             stored,
             shares: is_shared,

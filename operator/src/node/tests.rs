@@ -1,5 +1,6 @@
 //! What is written for a node, request by request.
 
+use holdfast_api::cluster::Taint;
 use serde_json::json;
 
 use super::*;
@@ -144,4 +145,84 @@ async fn after_a_lost_answer_nobody_is_told_anything_before_it_is_known_what_was
         "reading is enough: it stands there"
     );
     assert_eq!(reconcile(&cluster.context, "n-2").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_cordoned_node_alone_is_told_so_and_nobody_where_nothing_follows_from_that() {
+    for policy in [json!({}), json!({"onCordon": "Demote"})] {
+        let cluster = Cluster::new();
+        cluster.group("web", |group| group["spec"]["maintenance"] = policy.clone());
+        cluster.settle().await;
+        cluster.work_on("n-2", "10.0.0.12", |node| node.cordoned = true);
+        let written = cluster.settle().await;
+        if policy == json!({}) {
+            assert_eq!(written, []);
+            continue;
+        }
+        let lines: Vec<&str> = written.iter().map(|it| it.line.as_str()).collect();
+        assert_eq!(
+            lines,
+            [format!("PATCH {NODES}/n-2?&fieldManager=holdfast-operator")]
+        );
+        let duty = &cluster.told("n-2", "web").unwrap()["duty"];
+        assert_eq!(
+            *duty,
+            json!({"type": "Demote", "reason": "cordoned: kubectl uncordon n-2 ends it"})
+        );
+        cluster.node("n-2", "10.0.0.12");
+        cluster.settle().await;
+        assert_eq!(
+            cluster.told("n-2", "web").unwrap()["duty"],
+            json!({"type": "Serve"})
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_annotation_and_a_taint_that_is_named_release_a_node() {
+    let cluster = Cluster::new();
+    cluster.group("web", |group| {
+        group["spec"]["maintenance"] = json!({"onTaint": [{"key": "work", "action": "Release"}]});
+    });
+    cluster.settle().await;
+    let duty = |node: &str| cluster.told(node, "web").unwrap()["duty"]["type"].clone();
+    cluster.work_on("n-1", "10.0.0.11", |node| node.in_maintenance = true);
+    let taint = |key: &str| Taint {
+        key: key.to_owned(),
+        value: String::new(),
+        effect: "NoExecute".to_owned(),
+    };
+    cluster.work_on("n-2", "10.0.0.12", |node| drop(node.taints.insert(taint("work"))));
+    cluster.work_on("n-3", "10.0.0.13", |node| {
+        drop(node.taints.insert(taint("other")))
+    });
+    cluster.settle().await;
+    assert_eq!(
+        [duty("n-1"), duty("n-2"), duty("n-3")],
+        ["Release", "Release", "Serve"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_wish_is_told_when_its_time_has_come_and_not_before() {
+    let cluster = Cluster::new();
+    let until = cluster.context.world.now() + jiff::SignedDuration::from_secs(90);
+    cluster.group("web", |group| {
+        group["spec"]["placement"] = json!({"preferredNode": "n-2", "until": until.to_string()});
+    });
+    cluster.settle().await;
+    let wish = || cluster.told("n-2", "web").unwrap().get("preferred").cloned();
+    assert!(wish().is_some() && cluster.told("n-1", "web").unwrap().get("preferred").is_none());
+    let again = reconcile(&cluster.context, "n-2").await.unwrap().unwrap();
+    assert!(again.as_secs() <= 90 && again.as_secs() >= 89, "{again:?}");
+    assert_eq!(
+        reconcile(&cluster.context, "n-1").await.unwrap(),
+        None,
+        "nothing is periodic"
+    );
+    tokio::time::sleep(again / 2).await;
+    assert_eq!(cluster.settle().await, []);
+    tokio::time::sleep(again).await;
+    assert_eq!(reconcile(&cluster.context, "n-2").await.unwrap(), None);
+    assert_eq!(wish(), None);
 }

@@ -348,8 +348,8 @@ fn weights_that_cannot_put_one_member_behind_another_are_warned_about() {
     }
     assert_eq!(
         with(&[-20], 150)[0].message,
-        "spec.probes: `p0` can change a priority by 20, and the closest two members are 50 apart, so that nobody ever \
-         hands over: write a weight beyond 50, or `onFailure: {type: Hold}`"
+        "spec.probes: `p0` can lower a priority by 20, and the closest two members are 50 apart, so that nobody hands \
+         over for it: write a weight beyond 50, or `onFailure: {type: Hold}`"
     );
 }
 
@@ -385,4 +385,171 @@ fn of_two_that_exclude_each_other_the_accepted_the_running_the_older_and_the_fir
         "an edit takes nothing from a group that is fine"
     );
     assert!(!outranks(&young, &young));
+}
+
+fn weighed(probes: &Value, best: i32) -> Vec<Reason> {
+    let spec = json!({ "probes": probes, "nodeOverrides": [{ "nodes": ["a"], "priority": best }] });
+    let warnings = alone(&spec, &["a", "b"]).warnings;
+    let reasons = warnings.into_iter().map(|warning| warning.reason);
+    // The table of rules has warnings of its own about weights.
+    reasons.filter(|reason| *reason != Reason::Unusual).collect()
+}
+
+#[test]
+fn a_weight_counts_with_what_becomes_of_it_in_the_sum() {
+    let weight = |name: &str, weight: i32| json!({ "name": name, "process": { "name": "x" }, "onFailure": { "type": "Weight", "weight": weight } });
+    let hold = |name: &str| json!({ "name": name, "process": { "name": "x" } });
+    let quorum = |weight: i32| json!({ "name": "q", "quorum": { "probes": ["p", "r"], "atLeast": 1 }, "onFailure": { "type": "Weight", "weight": weight } });
+    let file = json!({ "name": "f", "file": { "path": "/run/priority", "value": "Priority" } });
+    let nothing = vec![Reason::WeightWithoutEffect];
+    assert_eq!(weighed(&json!([weight("p", 90)]), 200), nothing);
+    assert_eq!(weighed(&json!([weight("p", 101)]), 200), []);
+    // Both are at 254 while the probe passes, and only the lower one can fall below that.
+    assert_eq!(weighed(&json!([weight("p", 253)]), 254), []);
+    // An owner stands above everybody else until something is taken away.
+    assert_eq!(weighed(&json!([weight("p", -100)]), 255), nothing);
+    assert_eq!(weighed(&json!([weight("p", -156)]), 255), []);
+    assert_eq!(weighed(&json!([hold("p"), hold("r"), quorum(-50)]), 200), nothing);
+    assert_eq!(weighed(&json!([hold("p"), hold("r"), quorum(-101)]), 200), []);
+    assert_eq!(
+        weighed(&json!([weight("p", -200), hold("r"), quorum(-50)]), 200)
+            .into_iter()
+            .filter(|reason| *reason == Reason::WeightWithoutEffect)
+            .count(),
+        1,
+        "one that a quorum names does not count by itself"
+    );
+    assert_eq!(
+        weighed(&json!([weight("p", -1), file]), 200),
+        [],
+        "what the file says nobody knows"
+    );
+}
+
+#[test]
+fn a_preferred_node_has_to_be_a_member_when_that_is_written() {
+    let wish = json!({ "placement": { "preferredNode": "x" } });
+    let verdict = alone(&wish, &["b", "a"]);
+    assert_eq!(
+        refused(&verdict),
+        (
+            Reason::PlacementNotAMember,
+            "spec.placement.preferredNode: no member of the group is called `x`: write one of a, b, or remove `placement`"
+        )
+    );
+    assert!(alone(&wish, &["a", "x"]).accepted);
+    // It was one once.
+    let mut group = group(&wish);
+    accepted_at(&mut group, 1, "True");
+    let members = nodes(&["a", "b"]);
+    let members: Vec<&NodeRecord> = members.iter().collect();
+    let later = judge(&group, &members, &[], &|_| None);
+    assert!(later.accepted);
+    assert_eq!(later.warnings[0].reason, Reason::PlacementNotAMember);
+    group.metadata.generation = Some(2);
+    assert!(
+        !judge(&group, &members, &[], &|_| None).accepted,
+        "an edit has to be right"
+    );
+}
+
+#[test]
+fn a_wish_that_another_member_outdoes_is_warned_about() {
+    let warnings = |own: i32, other: i32| -> Vec<String> {
+        let spec = json!({
+            "placement": { "preferredNode": "a" },
+            "nodeOverrides": [{ "nodes": ["a"], "priority": own }, { "nodes": ["b"], "priority": other }],
+        });
+        let warnings = alone(&spec, &["a", "b"]).warnings;
+        let of_wish = warnings
+            .into_iter()
+            .filter(|it| it.reason == Reason::PlacementWithoutEffect);
+        of_wish.map(|warning| warning.message).collect()
+    };
+    assert_eq!((warnings(100, 253).len(), warnings(255, 254).len()), (0, 0));
+    assert_eq!(warnings(100, 254).len(), 1);
+    assert_eq!(
+        warnings(100, 255),
+        [
+            "spec.placement.preferredNode: a stands in the election with 254 as long as nothing is wrong with it, and b has \
+             priority 255: give b one below 254, or it may keep the addresses"
+        ]
+    );
+}
+
+fn moving(name: &str, address: &str, spec: &Value) -> VirtualIPGroup {
+    let mut spec = spec.clone();
+    spec["syncGroup"] = json!("edge");
+    spec["addresses"] = json!([{ "address": address }]);
+    let mut group = group(&spec);
+    group.metadata.name = Some(name.into());
+    group
+}
+
+#[test]
+fn groups_that_move_together_agree_on_everything_that_decides_where_they_go() {
+    let first = moving("first", "10.0.0.200/24", &json!({ "virtualRouterID": 52 }));
+    let members = nodes(&["a", "b"]);
+    let verdict = |spec: &Value| beside(&moving("second", "10.0.0.201/24", spec), &[(&first, &members)]);
+    assert!(verdict(&json!({})).accepted);
+    assert!(verdict(&json!({ "startupDelay": "3s", "maintenance": { "onCordon": "Demote" } })).accepted);
+    for (field, spec) in [
+        ("spec.nodeSelector", json!({ "nodeSelector": {} })),
+        (
+            "spec.nodeOverrides",
+            json!({ "nodeOverrides": [{ "nodes": ["a"], "priority": 7 }] }),
+        ),
+        ("spec.interface", json!({ "interface": "eth1" })),
+        ("spec.priority", json!({ "priority": 7 })),
+        ("spec.preemption", json!({ "preemption": { "type": "Never" } })),
+        ("spec.placement", json!({ "placement": { "preferredNode": "a" } })),
+        (
+            "spec.advertisement.interval",
+            json!({ "advertisement": { "interval": "2s" } }),
+        ),
+        (
+            "spec.advertisement.version",
+            json!({ "advertisement": { "version": 2 } }),
+        ),
+    ] {
+        let verdict = verdict(&spec);
+        let (reason, message) = refused(&verdict);
+        assert_eq!(reason, Reason::SyncGroupMismatch, "{spec}");
+        assert!(message.starts_with(&format!("{field}: ")), "{message}");
+    }
+    assert_eq!(
+        refused(&verdict(
+            &json!({ "priority": 7, "preemption": { "type": "Never" } })
+        ))
+        .1,
+        "spec.priority: this is 7, and 100 in group `first`, which is in sync group `edge` too: write the same in both, or \
+         take one of them out of the sync group"
+    );
+    let on = json!({ "interface": "eth0", "virtualRouterID": 52 });
+    let four = moving("first", "10.0.0.200/24", &on);
+    let six = beside(&moving("second", "fe80::1/64", &on), &[(&four, &members)]);
+    let (_, message) = refused(&six);
+    assert!(
+        message.starts_with("spec.advertisement.family: this is IPv6, and IPv4 in "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_group_of_another_sync_group_or_one_that_goes_need_not_agree() {
+    let members = nodes(&["a", "b"]);
+    let mut other = moving(
+        "first",
+        "10.0.0.200/24",
+        &json!({ "virtualRouterID": 52, "priority": 7 }),
+    );
+    let own = moving("second", "10.0.0.201/24", &json!({}));
+    assert!(!beside(&own, &[(&other, &members)]).accepted);
+    other.metadata.deletion_timestamp = Some(Time(at(0)));
+    assert!(beside(&own, &[(&other, &members)]).accepted);
+    other.metadata.deletion_timestamp = None;
+    other.spec.sync_group = Some("elsewhere".into());
+    assert!(beside(&own, &[(&other, &members)]).accepted);
+    other.spec.sync_group = None;
+    assert!(beside(&own, &[(&other, &members)]).accepted);
 }

@@ -41,6 +41,7 @@ pub fn node(name: &str) -> NodeRecord {
         node: Some(KubeNode {
             labels: [("edge".to_owned(), String::new())].into(),
             internal_ips: vec![address(name).parse().unwrap()],
+            ..KubeNode::default()
         }),
         object: None,
         agent: AgentLife::Fresh(at(0)),
@@ -70,6 +71,7 @@ pub struct Cluster {
     pub accepted: bool,
     pub protected: bool,
     pub nodes: Vec<NodeRecord>,
+    pub now: Timestamp,
 }
 
 impl Cluster {
@@ -81,6 +83,7 @@ impl Cluster {
             accepted: true,
             protected: false,
             nodes,
+            now: at(0),
         }
     }
 
@@ -129,7 +132,8 @@ impl Cluster {
         };
         let takes_part = members.iter().any(|member| member.name == name);
         let is_virtual = |address: core::net::IpAddr| address.to_string() == "10.0.0.100";
-        node_spec("uid", self.seen(name), takes_part.then_some(share), &is_virtual)
+        let shares = takes_part.then_some(share);
+        node_spec(self.now, "uid", self.seen(name), shares, &is_virtual)
     }
 
     /// Its entry of the group.

@@ -11,4 +11,5 @@ mod promises;
 mod property;
 mod silence;
 mod withdrawing;
+mod working;
 mod world;

@@ -76,6 +76,7 @@ impl World {
             KubeNode {
                 labels: BTreeMap::from([("use".to_owned(), "yes".to_owned())]),
                 internal_ips: known_address(node),
+                ..KubeNode::default()
             },
         );
     }
@@ -248,7 +249,7 @@ impl World {
                 members,
                 protected: false,
             });
-            let spec = node_spec("cluster", record, shares, &is_virtual);
+            let spec = node_spec(self.now, "cluster", record, shares, &is_virtual);
             let is_member = groups
                 .iter()
                 .any(|(_, _, members)| members.iter().any(|m| m.name == record.name));
