@@ -46,6 +46,15 @@ pub(crate) enum Fitness {
     Fit(i32),
 }
 
+/// How much of its fitness a fit node may not show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reserve {
+    /// It was unfit: it stands behind every healthy member, and before every failing one.
+    All,
+    /// So much of what its weights come to.
+    Part(i32),
+}
+
 impl<'a> Assessment<'a> {
     pub fn new(policy: &Policy, probes: &'a Probes, view: View) -> Self {
         let mut terms = Vec::new();
@@ -98,23 +107,24 @@ impl<'a> Assessment<'a> {
             .fold(0, i32::saturating_add)
     }
 
-    /// The node's health if it may show no more than `limit`.
-    pub fn health(&self, base: Priority, limit: Option<Fitness>) -> Health {
+    /// The node's health if so much is held back.
+    pub fn health(&self, base: Priority, held_back: Option<Reserve>) -> Health {
         Health {
             faults: self.faults,
-            standing: self.standing(base, limit),
+            standing: self.standing(base, held_back),
         }
     }
 
-    fn standing(&self, base: Priority, limit: Option<Fitness>) -> Standing {
-        match (self.floor, limit) {
+    fn standing(&self, base: Priority, held_back: Option<Reserve>) -> Standing {
+        let sum = self.sum();
+        match (self.floor, held_back) {
             (Some(Floor::Failing), _) => Standing::Floor,
             (Some(Floor::Demoted), _) => Standing::Demoted,
-            (None, None) if self.preferred => Standing::Weighted(within(MOST, self.sum())),
+            (None, Some(Reserve::All)) => Standing::Weighted(behind(base).min(within(base, sum))),
+            (None, Some(Reserve::Part(part))) => Standing::Weighted(within(base, sum.saturating_sub(part))),
+            (None, None) if self.preferred => Standing::Weighted(within(MOST, sum)),
             (None, None) if self.terms.is_empty() => Standing::Base,
-            (None, None) => Standing::Weighted(within(base, self.sum())),
-            (None, Some(Fitness::Fit(limit))) => Standing::Weighted(within(base, limit.min(self.sum()))),
-            (None, Some(Fitness::Unfit)) => Standing::Weighted(held_back(base).min(within(base, self.sum()))),
+            (None, None) => Standing::Weighted(within(base, sum)),
         }
     }
 }
@@ -136,8 +146,8 @@ pub(crate) fn within(base: Priority, adds: i32) -> Priority {
         .unwrap_or(Priority::DEFAULT)
 }
 
-/// Where a node stands while it is held back: above every failing member, below every healthy one, in the order of the base
+/// Where a node stands of which all is held back: above every failing member, below every healthy one, in the order of the base
 /// priorities.
-fn held_back(base: Priority) -> Priority {
+fn behind(base: Priority) -> Priority {
     within(base.floored(), i32::from(Priority::FLOOR_MAX.get()))
 }

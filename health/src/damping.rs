@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use holdfast_vrrp::Instant;
 
-use crate::assess::Fitness;
+use crate::assess::{Fitness, Reserve};
 use crate::judgement::HeldBack;
 use crate::policy::Damping;
 
@@ -107,9 +107,12 @@ impl Damper {
         self.hold?.until
     }
 
-    /// What the node may show at most; `None`: everything.
-    pub fn limit(&self) -> Option<Fitness> {
-        self.next_timeout().map(|_| self.shown)
+    /// How much the node may not show; `None`: it shows all there is.
+    pub fn reserve(&self) -> Option<Reserve> {
+        self.next_timeout().map(|_| match (self.fitness, self.shown) {
+            (Fitness::Fit(sum), Fitness::Fit(shown)) => Reserve::Part(sum.saturating_sub(shown)),
+            _ => Reserve::All,
+        })
     }
 
     /// Whether the node is held back.

@@ -124,6 +124,6 @@ impl GroupHealth {
     }
 
     fn health(&self, assessment: &Assessment<'_>) -> Health {
-        assessment.health(self.policy.base, self.damper.limit())
+        assessment.health(self.policy.base, self.damper.reserve())
     }
 }

@@ -11,11 +11,12 @@ pub struct Policy {
     /// The node's configured priority.
     pub base: Priority,
     /// Whether the group is to be on this node by somebody's wish (`spec.placement`): as long as nothing is wrong with it,
-    /// it stands in the election with 254.
+    /// it stands in the election with 254. An owner of the addresses stays with 255.
     pub preferred: bool,
     /// What is asked of the node, because it is being worked on.
     pub duty: Duty,
-    /// The probes in the order written.
+    /// The probes in the order written. Names are unique, and a probe is named by one quorum at most; where that is not so, the
+    /// first counts.
     pub probes: Vec<Probe>,
     /// How a node that comes and goes is held back.
     pub damping: Damping,
@@ -69,7 +70,7 @@ pub enum Kind {
     },
     /// From other probes: it passes while at least so many of those named pass.
     Quorum {
-        /// The probes' names.
+        /// The probes' names. One that there is not, or that is a quorum itself, does not pass.
         of: Vec<String>,
         /// How many of them have to pass.
         at_least: usize,
@@ -85,7 +86,8 @@ pub struct Thresholds {
     pub success: NonZeroU8,
 }
 
-/// How healing is tried before a node is given up.
+/// How healing is tried before a node is given up: when a probe would fail, and anew each time it would do so after healing.
+/// One run that passes ends it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recovery {
     /// How often it is tried in a row.
@@ -94,7 +96,7 @@ pub struct Recovery {
     pub cooldown: Duration,
 }
 
-/// What a failing probe does to its node.
+/// What a failing probe does to its node. The severe ones come before the others, see the [crate's page](crate).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum OnFailure {
     /// Nothing: it is shown.
@@ -104,7 +106,8 @@ pub enum OnFailure {
     Hold,
     /// The node leaves the election.
     Fault,
-    /// The priority changes: a negative weight is added while the probe fails, a positive one while it passes.
+    /// The priority changes: a negative weight is added while the probe fails, a positive one while it passes (keepalived's
+    /// rule). The sum stays within 1 to 254. 0 does nothing.
     Weight(i16),
 }
 
@@ -117,7 +120,7 @@ pub struct Damping {
     /// The time in which changes are counted, and for which a node is held back the first time; twice as long each further
     /// time.
     pub window: Duration,
-    /// The longest time for which a node is held back.
+    /// The longest time for which a node is held back; at least `window`.
     pub longest: Duration,
 }
 

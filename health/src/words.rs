@@ -63,12 +63,19 @@ pub(crate) fn fault(policy: &Policy, probes: &Probes, fault: Fault) -> String {
             line(reason)
         );
     }
-    let failing: Vec<_> = probes
+    let clauses: Vec<_> = probes
         .failing(OnFailure::Fault)
         .map(|slot| failing(probes, slot))
         .collect();
-    let failing = failing.join("; ");
-    format!("{failing}; look at the service on this node, or see `holdfast-agent status`")
+    let is_known = probes
+        .failing(OnFailure::Fault)
+        .any(|slot| slot.verdict() == Verdict::Failing);
+    let what_to_do = if is_known {
+        "; look at the service on this node, or see `holdfast-agent status`"
+    } else {
+        ": the node takes part once it has passed"
+    };
+    clauses.join("; ") + what_to_do
 }
 
 fn failing(probes: &Probes, slot: &Slot) -> String {
