@@ -221,8 +221,34 @@ fn largest(ipv6: bool) -> Value {
             "nodeSelector": selector,
             "nodeOverrides": overrides,
             "advertisement": { "peers": peers },
+            "probes": most_probes(&address(3, 0), long),
         },
     })
+}
+
+/// As many probes as there may be, with as much in them as there may be.
+fn most_probes(host: &str, long: impl Fn(&str, usize, usize) -> String) -> Value {
+    let headers: Vec<Value> = (0..16)
+        .map(|n| json!({ "name": long("h", 128, n), "value": long("v", 1024, n) }))
+        .collect();
+    let names: Vec<String> = (0..15).map(|n| long("p", 63, n)).collect();
+    let probe = |name: &String| {
+        json!({
+            "name": name,
+            "httpGet": {
+                "scheme": "HTTPS", "host": host, "port": 443, "path": long("/", 1024, 0), "httpHeaders": headers,
+                "statuses": vec!["200-399"; 16], "body": long("b", 1024, 0),
+                "tls": {
+                    "serverName": long("s", 253, 0), "caFile": long("/ca", 4096, 0),
+                    "certificateFile": long("/c", 4096, 0), "keyFile": long("/k", 4096, 0),
+                },
+            },
+            "recover": { "exec": [long("/r", 4096, 0)] },
+        })
+    };
+    let mut probes: Vec<Value> = names.iter().map(probe).collect();
+    probes.push(json!({ "name": long("q", 63, 0), "quorum": { "probes": names, "atLeast": 15 } }));
+    json!(probes)
 }
 
 fn edits() -> Outcome {

@@ -17,7 +17,7 @@ pub(super) fn least(group: &VirtualIPGroup) -> Vec<Finding> {
     let all = quorums(group).filter(|(_, _, quorum)| {
         usize::try_from(quorum.at_least).is_ok_and(|least| least > quorum.probes.len())
     });
-    all.map(|(path, _, quorum)| Finding::at(format!("{path}.quorum.atLeast")).value(quorum.at_least))
+    all.map(|(path, ..)| Finding::at(format!("{path}.quorum.atLeast")))
         .collect()
 }
 

@@ -136,7 +136,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "quorum-least",
         "spec.probes[].quorum.atLeast",
-        "{value} is more than the probes that are named: write a smaller number, or name more",
+        "this is more than the probes that are named: write a smaller number, or name more",
         Check::Group(quorum::least),
         Checks(quorum::LEAST),
     ),
