@@ -11,6 +11,10 @@ pub(super) const USERS: &str = "/etc/passwd";
 
 /// What of its node an agent can see and is allowed to run.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the node, whatever the others say"
+)]
 pub struct Access {
     /// Whether the agent runs as a pod, which by itself sees neither files nor processes of its node.
     pub pod: bool,

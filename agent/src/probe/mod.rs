@@ -9,6 +9,7 @@ mod chance;
 pub mod check;
 mod clocks;
 mod group;
+pub mod local;
 mod make;
 mod prober;
 mod runner;

@@ -6,9 +6,11 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod batch;
+mod spawn;
 mod thread;
 
 pub use batch::{Datagram, Receiver, Sender};
+pub use spawn::{Credentials, Program, Started, Step, pidfd_open, spawn};
 pub use thread::{lock_memory, release_freed_memory, set_realtime};
 
 use std::io;
