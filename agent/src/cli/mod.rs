@@ -1,6 +1,7 @@
 //! The command line: what it accepts, what it says about itself, and which code it ends with.
 
 mod check;
+mod columns;
 mod exit;
 mod paint;
 mod privilege;

@@ -1,11 +1,14 @@
 //! A status as a table for people: what somebody reads first at 3 a.m., then what is wrong and what to do about it.
 
+mod probes;
+
 use core::time::Duration;
 use std::fmt::Write as _;
 
 use holdfast_api::v1alpha1::GroupSource;
 use jiff::Timestamp;
 
+use super::columns::{self, Column, column};
 use super::paint::{Paint, Tone};
 use crate::report::words;
 use crate::status::{AgentStatus, ApiStatus, FaultStatus, GroupStatus, Refusal, Role};
@@ -19,6 +22,11 @@ pub fn render(status: &AgentStatus, wide: bool, now: Timestamp, paint: Paint) ->
     if !status.groups.is_empty() {
         text.push('\n');
         text.push_str(&table(&status.groups, wide, now, paint));
+    }
+    let probes = probes::table(&status.groups, now, paint);
+    if !probes.is_empty() {
+        text.push('\n');
+        text.push_str(&probes);
     }
     for group in &status.groups {
         text.push_str(&details(group, now, paint));
@@ -95,22 +103,7 @@ fn states(groups: &[GroupStatus]) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// One column: its headline, whether numbers stand right, and what it shows.
-struct Column {
-    title: &'static str,
-    right: bool,
-    cell: fn(&GroupStatus, Timestamp) -> String,
-}
-
-const fn column(title: &'static str, cell: fn(&GroupStatus, Timestamp) -> String) -> Column {
-    Column {
-        title,
-        right: false,
-        cell,
-    }
-}
-
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column<GroupStatus>; 7] = [
     column("NAME", |group, _| group.name.clone()),
     Column {
         title: "VRID",
@@ -131,9 +124,9 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// Only of interest where there is more than one place to come from.
-const FROM: Column = column("FROM", |group, _| origin(group));
+const FROM: Column<GroupStatus> = column("FROM", |group, _| origin(group));
 
-const WIDE: [Column; 7] = [
+const WIDE: [Column<GroupStatus>; 7] = [
     column("INTERFACE", |group, _| {
         group.interface.clone().unwrap_or_else(dash)
     }),
@@ -152,69 +145,13 @@ const WIDE: [Column; 7] = [
 ];
 
 fn table(groups: &[GroupStatus], wide: bool, now: Timestamp, paint: Paint) -> String {
-    let columns: Vec<&Column> = COLUMNS
+    let columns: Vec<&Column<GroupStatus>> = COLUMNS
         .iter()
         .chain(groups.iter().any(|group| group.origin.is_some()).then_some(&FROM))
         .chain(wide.then_some(&WIDE).into_iter().flatten())
         .collect();
-    let rows: Vec<Vec<String>> = groups
-        .iter()
-        .map(|group| columns.iter().map(|column| (column.cell)(group, now)).collect())
-        .collect();
-    let widths: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| {
-            rows.iter()
-                .map(|row| row[index].chars().count())
-                .chain([column.title.len()])
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-
-    let mut text = String::new();
-    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
-    let plain = |_: usize| None;
-    write_row(&mut text, &titles, &columns, &widths, paint, plain);
-    for (group, row) in groups.iter().zip(&rows) {
-        let tone = |index: usize| {
-            (columns[index].title == "STATE")
-                .then(|| tone_of(group))
-                .flatten()
-        };
-        write_row(&mut text, row, &columns, &widths, paint, tone);
-    }
-    text
-}
-
-fn write_row(
-    text: &mut String,
-    cells: &[String],
-    columns: &[&Column],
-    widths: &[usize],
-    paint: Paint,
-    tone: impl Fn(usize) -> Option<Tone>,
-) {
-    let start = text.len();
-    for (index, cell) in cells.iter().enumerate() {
-        if index > 0 {
-            text.push_str("  ");
-        }
-        // Padding is counted without the colour's bytes.
-        let padding = " ".repeat(widths[index].saturating_sub(cell.chars().count()));
-        let painted = tone(index).map_or_else(|| cell.clone(), |tone| paint.paint(tone, cell));
-        let (before, after) = if columns[index].right {
-            (padding.as_str(), "")
-        } else {
-            ("", padding.as_str())
-        };
-        text.push_str(before);
-        text.push_str(&painted);
-        text.push_str(after);
-    }
-    text.truncate(start + text[start..].trim_end().len());
-    text.push('\n');
+    let tone = |title: &str, group: &GroupStatus| (title == "STATE").then(|| tone_of(group)).flatten();
+    columns::render(&columns, groups, now, paint, tone)
 }
 
 fn tone_of(group: &GroupStatus) -> Option<Tone> {
@@ -302,10 +239,23 @@ fn drops(group: &GroupStatus) -> String {
 
 /// What is wrong with one group, in sentences; empty if nothing is.
 fn details(group: &GroupStatus, now: Timestamp, paint: Paint) -> String {
-    if group.faults.is_empty() && group.notices.is_empty() {
-        return String::new();
+    let mut text = String::new();
+    if !is_plain(&group.priority_explained) {
+        let _ = writeln!(
+            text,
+            "  priority {}: {}",
+            group.effective_priority, group.priority_explained
+        );
     }
-    let mut text = format!("\n{}\n", paint.paint(Tone::Strong, &group.name));
+    if let Some(until) = group.held_back_until {
+        let left = words::duration(Duration::try_from(until.duration_since(now)).unwrap_or_default());
+        let held_back = paint.paint(Tone::Warning, "HeldBack:");
+        let _ = writeln!(
+            text,
+            "  {held_back} until {until:.0} ({left} from now), because the node came and went; a node that is well goes first"
+        );
+    }
+    text.push_str(&probes::details(group, paint));
     for fault in &group.faults {
         let _ = writeln!(
             text,
@@ -328,7 +278,17 @@ fn details(group: &GroupStatus, now: Timestamp, paint: Paint) -> String {
             paint.paint(Tone::Faint, &seen)
         );
     }
-    text
+    if text.is_empty() {
+        return text;
+    }
+    format!("\n{}\n{text}", paint.paint(Tone::Strong, &group.name))
+}
+
+/// Whether a priority needs no explanation: `200 base`.
+fn is_plain(explained: &str) -> bool {
+    explained
+        .strip_suffix(" base")
+        .is_some_and(|base| base.parse::<u8>().is_ok())
 }
 
 fn section(title: &str, lines: &[String], paint: Paint) -> String {
@@ -376,6 +336,11 @@ mod tests {
     #[test]
     fn the_wide_table_explains() {
         insta::assert_snapshot!(shown(&example::agent(), true));
+    }
+
+    #[test]
+    fn a_line_a_probe_says_what_it_found_and_below_is_what_that_does() {
+        insta::assert_snapshot!(shown(&example::probed(), false));
     }
 
     #[test]

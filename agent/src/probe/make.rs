@@ -3,15 +3,22 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use holdfast_api::model::probe as model;
 use holdfast_health::{Outcome, Run};
 
 use super::access::Access;
 use super::check::{Check, Scene};
+use super::local::{Exec, Process, Processes};
 use super::runner::Make;
 
 /// Makes checks for an agent with this access to its node.
-pub fn make(_access: Access) -> Make {
-    Arc::new(|_| Box::new(Missing))
+pub fn make(access: Access) -> Make {
+    let processes = Processes::default();
+    Arc::new(move |check| match check {
+        model::Check::Exec(exec) => Box::new(Exec::new(exec.clone(), &access)),
+        model::Check::Process(process) => Box::new(Process::new(process.clone(), processes.clone())),
+        _ => Box::new(Missing),
+    })
 }
 
 struct Missing;

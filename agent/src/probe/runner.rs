@@ -21,6 +21,10 @@ use crate::report::words;
 /// Makes what looks from what is written.
 pub type Make = Arc<dyn Fn(&model::Check) -> Box<dyn Check> + Send + Sync>;
 
+/// Runs that come before their time begin so far apart at least: a file that is written all the time is not looked at all the
+/// time.
+const SOONEST: Duration = Duration::from_millis(100);
+
 /// What a task has to say.
 #[derive(Debug)]
 pub struct Finding {
@@ -80,8 +84,9 @@ impl Bench {
             let mut chance = Chance::of(bench.scenes.node(), &name.group, &name.probe);
             let mut schedule = Schedule::new(bench.start, Instant::now(), &probe.timing, chance.next());
             let mut checks = bench.make_all(&probe.checks);
+            let mut due = schedule.next(Instant::now(), chance.next());
+            tokio::time::sleep_until(due).await;
             loop {
-                tokio::time::sleep_until(schedule.next(Instant::now(), chance.next())).await;
                 let begin = Instant::now();
                 let scene = bench.scenes.of(&name.group, &name.probe);
                 let run = match look(&mut checks, &scene, probe.timing.timeout).await {
@@ -94,6 +99,15 @@ impl Bench {
                 };
                 if !bench.say(&name, run, begin, false).await {
                     return;
+                }
+                // A run that came before its time is in nobody's place.
+                if due <= Instant::now() {
+                    due = schedule.next(Instant::now(), chance.next());
+                }
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(due) => {}
+                    () = changed(&mut checks, begin + SOONEST) => {}
                 }
             }
         }))
@@ -130,6 +144,16 @@ impl Bench {
         };
         self.findings.send(finding).await.is_ok()
     }
+}
+
+/// Waits until a run might find something else, and at least until `soonest`.
+async fn changed(checks: &mut [Box<dyn Check>], soonest: Instant) {
+    let waiting = checks.iter_mut().map(|check| check.changed());
+    if waiting.len() == 0 {
+        core::future::pending::<()>().await;
+    }
+    futures::future::select_all(waiting).await;
+    tokio::time::sleep_until(soonest).await;
 }
 
 /// A check panicked.

@@ -43,6 +43,8 @@ struct Stage {
     /// Runs that have begun and neither ended nor been dropped.
     present: Arc<Mutex<Vec<String>>>,
     scenes: Arc<Mutex<Vec<Scene>>>,
+    /// Rung when something has changed before anybody looked.
+    changed: Arc<Notify>,
 }
 
 struct Program {
@@ -95,6 +97,10 @@ impl Check for Program {
 
     fn interrupted(&self) -> Option<String> {
         Some("it sleeps".to_owned())
+    }
+
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.stage.changed.notified())
     }
 }
 
@@ -363,6 +369,34 @@ async fn runs_that_take_longer_than_the_period_go_on_at_its_next_multiple() {
     pass(2_000 * MS).await;
     assert_eq!(world.begun("slow"), [0, 600, 1200, 1800]);
     assert_eq!(world.probe("slow").await.verdict, "Passing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_is_looked_at_before_its_time_and_the_runs_after_that_keep_theirs() {
+    let world = World::new();
+    let slow = with(
+        with(probe("file"), "period", json!("10s")),
+        "initialDelay",
+        json!("1s"),
+    );
+    world.configure(&[web(&[slow])]).await;
+    world.stage.changed.notify_one();
+    pass(3_000 * MS).await;
+    assert_eq!(
+        world.begun("file"),
+        [1_000, 1_100],
+        "not before the first, and not at once"
+    );
+    world.stage.changed.notify_one();
+    pass(1 * MS).await;
+    assert_eq!(world.begun("file"), [1_000, 1_100, 3_000]);
+    // However often it changes.
+    for _ in 0..100 {
+        world.stage.changed.notify_one();
+        pass(MS).await;
+    }
+    pass(10_000 * MS).await;
+    assert_eq!(world.begun("file")[3..], [3_100, 3_200, 11_000]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,8 @@ use holdfast_api::v1alpha1::GroupSource;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::status::{
-    AgentStatus, ApiCounters, ApiStatus, Counters, FaultStatus, GroupStatus, Notice, Refusal, Role,
-    TransitionStatus,
+    AgentStatus, ApiCounters, ApiStatus, Counters, FaultStatus, GroupStatus, HealingStatus, Notice,
+    ProbeStatus, Refusal, Role, RunStatus, TransitionStatus,
 };
 
 /// The time at which the example is looked at.
@@ -74,6 +74,102 @@ fn active() -> GroupStatus {
         },
         drops: BTreeMap::new(),
         notices: Vec::new(),
+    }
+}
+
+/// The same agent with probes: one that fails, one that is being healed, one that could not be run, and a quorum.
+pub fn probed() -> AgentStatus {
+    let mut status = agent();
+    let control_plane = &mut status.groups[0];
+    control_plane.priority_explained =
+        "200 base \u{2212} 50 haproxy (connection refused, 3 of 3) = 150".to_owned();
+    control_plane.effective_priority = 150;
+    control_plane.probes = vec![failing(), passing("kube-apiserver"), recovering()];
+    let web = &mut status.groups[1];
+    web.priority_explained = "held back at 22 of 100 base (3 changes within 3m)".to_owned();
+    web.effective_priority = 22;
+    web.held_back_until = Some(now() + SignedDuration::from_secs(95));
+    web.probes = vec![
+        ProbeStatus {
+            on_failure: "Quorum".to_owned(),
+            quorum: Some("resolvers".to_owned()),
+            ..passing("dns-1")
+        },
+        ProbeStatus {
+            verdict: "NotYetKnown".to_owned(),
+            outcome: Some("CouldNotRun".to_owned()),
+            message: "there is no /usr/local/bin/check-dns".to_owned(),
+            since: None,
+            streak: "2 of 3".to_owned(),
+            on_failure: "Quorum".to_owned(),
+            quorum: Some("resolvers".to_owned()),
+            ..passing("dns-2")
+        },
+        ProbeStatus {
+            outcome: None,
+            message: "1 of 2 pass, 1 have to".to_owned(),
+            streak: "1 of 1".to_owned(),
+            latest: None,
+            runs: BTreeMap::new(),
+            time: SignedDuration::ZERO,
+            ..passing("resolvers")
+        },
+    ];
+    status
+}
+
+fn passing(name: &str) -> ProbeStatus {
+    ProbeStatus {
+        name: name.to_owned(),
+        on_failure: "Hold".to_owned(),
+        quorum: None,
+        verdict: "Passing".to_owned(),
+        outcome: Some("Passed".to_owned()),
+        message: String::new(),
+        since: Some(ago(190)),
+        streak: "0 of 3".to_owned(),
+        latest: Some(RunStatus {
+            outcome: "Passed".to_owned(),
+            message: String::new(),
+        }),
+        healing: None,
+        runs: BTreeMap::from([
+            ("Passed".to_owned(), 190),
+            ("Failed".to_owned(), 0),
+            ("TimedOut".to_owned(), 1),
+            ("CouldNotRun".to_owned(), 0),
+        ]),
+        time: SignedDuration::from_millis(2_345),
+    }
+}
+
+fn failing() -> ProbeStatus {
+    ProbeStatus {
+        on_failure: "Weight \u{2212}50".to_owned(),
+        verdict: "Failing".to_owned(),
+        outcome: Some("Failed".to_owned()),
+        message: "connection refused".to_owned(),
+        since: Some(ago(12)),
+        streak: "0 of 2".to_owned(),
+        ..passing("haproxy")
+    }
+}
+
+fn recovering() -> ProbeStatus {
+    ProbeStatus {
+        verdict: "Recovering".to_owned(),
+        outcome: Some("TimedOut".to_owned()),
+        message: "no answer within 1s: connected, no answer".to_owned(),
+        since: Some(ago(3)),
+        streak: "1 of 3".to_owned(),
+        healing: Some(HealingStatus {
+            attempt: 1,
+            of: 2,
+            running: true,
+            ended: None,
+            result: None,
+        }),
+        ..passing("nginx")
     }
 }
 

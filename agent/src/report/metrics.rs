@@ -1,17 +1,17 @@
 //! Prometheus metrics out of one snapshot: pure, and built one family at a time, so that a scrape stays small.
 //!
-//! Labels are bounded: groups by the configuration, states, reasons and drop reasons by their enums. Every metric is
-//! listed in docs/agent.md; a test compares the two.
+//! Labels are bounded: groups and probes by the configuration, states, reasons, outcomes and drop reasons by their enums.
+//! Every metric is listed in docs/agent.md; a test compares the two.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::TransitionKey;
-use crate::status::{AgentStatus, ApiStatus, Counters, GroupStatus, Role};
+use crate::status::{AgentStatus, ApiStatus, Counters, GroupStatus, ProbeStatus, Role};
 
 /// The states that `holdfast_vrrp_state` names.
 const STATES: [&str; 4] = ["Initialize", "Backup", "Active", "Fault"];
@@ -35,6 +35,7 @@ pub fn render(status: &AgentStatus, extra: &Extra) -> Result<String, prometheus:
         api_metrics(&mut text, api, extra.now)?;
     }
     group_metrics(&mut text, &status.groups)?;
+    probe_metrics(&mut text, &status.groups)?;
     for counter in COUNTERS {
         let samples = status.groups.iter().map(|group| {
             (
@@ -204,6 +205,49 @@ fn group_metrics(text: &mut Text, groups: &[GroupStatus]) -> Result<(), promethe
     )
 }
 
+fn probe_metrics(text: &mut Text, groups: &[GroupStatus]) -> Result<(), prometheus::Error> {
+    let probes = || {
+        groups
+            .iter()
+            .flat_map(|group| group.probes.iter().map(move |probe| (group, probe)))
+    };
+    text.gauge(
+        "holdfast_group_held_back",
+        "1 while this node may show less than it could, because it came and went too often.",
+        groups
+            .iter()
+            .map(|group| (by_group(group), flag(group.held_back_until.is_some()))),
+    )?;
+    text.gauge(
+        "holdfast_probe_passing",
+        "1 if the probe passes on this node, 0 if it fails or is being healed; absent while nothing is known.",
+        probes()
+            .filter(|(_, probe)| probe.verdict != "NotYetKnown")
+            .map(|(group, probe)| (by_probe(group, probe), flag(probe.verdict == "Passing"))),
+    )?;
+    text.counter(
+        "holdfast_probe_runs_total",
+        "Runs of the probe, by how they ended.",
+        probes().flat_map(|(group, probe)| {
+            probe.runs.iter().map(move |(outcome, count)| {
+                let mut labels = by_probe(group, probe);
+                labels.push(("outcome", outcome));
+                (labels, *count)
+            })
+        }),
+    )?;
+    text.summary(
+        "holdfast_probe_duration_seconds",
+        "How long runs of the probe took.",
+        probes()
+            .filter(|(_, probe)| !probe.runs.is_empty())
+            .map(|(group, probe)| {
+                let runs = probe.runs.values().sum();
+                (by_probe(group, probe), probe.time.as_secs_f64(), runs)
+            }),
+    )
+}
+
 /// One of the engine's counters.
 struct CounterMetric {
     name: &'static str,
@@ -300,6 +344,24 @@ impl Text {
         self.family(name, help, MetricType::COUNTER, samples.collect())
     }
 
+    /// Of each how much all have come to, and how many there were.
+    fn summary<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a>, f64, u64)>,
+    ) -> Result<(), prometheus::Error> {
+        let samples = samples.into_iter().map(|(labels, sum, count)| {
+            let mut summary = Summary::default();
+            summary.set_sample_sum(sum);
+            summary.set_sample_count(count);
+            let mut metric = labelled(labels);
+            metric.set_summary(summary);
+            metric
+        });
+        self.family(name, help, MetricType::SUMMARY, samples.collect())
+    }
+
     fn family(
         &mut self,
         name: &str,
@@ -339,6 +401,10 @@ fn by_group(group: &GroupStatus) -> Labels<'_> {
     vec![("group", &group.name)]
 }
 
+fn by_probe<'a>(group: &'a GroupStatus, probe: &'a ProbeStatus) -> Labels<'a> {
+    vec![("group", &group.name), ("probe", &probe.name)]
+}
+
 fn flag(set: bool) -> f64 {
     if set { 1.0 } else { 0.0 }
 }
@@ -358,7 +424,9 @@ mod tests {
             heartbeat_age: Some(Duration::from_millis(250)),
             transitions: BTreeMap::from([(("control-plane".to_owned(), "Active", "ActiveSilent"), 2)]),
         };
-        render(&example::clustered(), &extra).unwrap()
+        let mut status = example::clustered();
+        status.groups = example::probed().groups;
+        render(&status, &extra).unwrap()
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Reports to the API server: this node's `VirtualIPNode.status`, and a Lease that says that it is still true.
 //!
-//! `status` says what is true, `schedule` when it is said, `call` and `lease` say it, `task` does so for ever.
+//! `status` says what is true (`probes` the part of it that may be too long), `schedule` when it is said, `call` and `lease` say it, `task` does so for ever.
 //! Nothing that serves waits for any of it.
 
 mod call;
 mod lease;
+mod probes;
 mod schedule;
 mod status;
 mod task;

@@ -12,6 +12,7 @@ use holdfast_api::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
+use super::probes;
 use crate::status::{Applied, AppliedGroup, FaultStatus, GroupStatus, TransitionStatus};
 
 /// The reason of the fault of a group whose last configuration could not be put into force.
@@ -23,6 +24,7 @@ const GROUPS: usize = 1024;
 const FAULTS: usize = 32;
 const CONFLICTS: usize = 16;
 const PROBLEMS: usize = 16;
+const PROBES: usize = 16;
 
 /// What a group is before its virtual router runs, and after it has stopped.
 const STARTING: &str = "Starting";
@@ -46,7 +48,8 @@ pub fn node_status(
             .entry(name)
             .or_insert_with(|| not_running(name, told, before, now));
     }
-    let groups: Vec<NodeGroupStatus> = reported.into_values().take(GROUPS).collect();
+    let mut groups: Vec<NodeGroupStatus> = reported.into_values().take(GROUPS).collect();
+    probes::fit(&mut groups);
     VirtualIPNodeStatus {
         observed_generation: applied.observed_generation,
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -81,6 +84,7 @@ pub fn is_urgent(old: Option<&VirtualIPNodeStatus>, new: &VirtualIPNodeStatus) -
             (&old.name, old.applied_generation, old.state, &old.since)
                 != (&new.name, new.applied_generation, new.state, &new.since)
                 || old.source_address != new.source_address
+                || probes::is_urgent(old, new)
                 || reasons(old) != reasons(new)
         })
 }
@@ -100,9 +104,9 @@ fn running(group: &GroupStatus, told: Option<&AppliedGroup>) -> NodeGroupStatus 
         reason: Some(group.reason.clone()),
         faults: all,
         effective_priority: Some(group.effective_priority.into()),
-        priority_explained: None,
-        probes: Vec::new(),
-        held_back_until: None,
+        priority_explained: Some(group.priority_explained.chars().take(MESSAGE_CHARS).collect()),
+        probes: group.probes.iter().take(PROBES).map(probes::status).collect(),
+        held_back_until: group.held_back_until.map(micros),
         since: group.since.map(micros),
         interface: group.interface.clone(),
         active_peer: group.active_peer.map(|peer| peer.to_string()),
@@ -147,6 +151,13 @@ fn not_running(
 
 /// A group whose virtual router has stopped as planned.
 fn stopped(before: &NodeGroupStatus, now: Timestamp) -> NodeGroupStatus {
+    // Nobody runs its probes any more.
+    let before = &NodeGroupStatus {
+        priority_explained: None,
+        probes: Vec::new(),
+        held_back_until: None,
+        ..before.clone()
+    };
     if before.state == MemberState::Initialize {
         return before.clone();
     }

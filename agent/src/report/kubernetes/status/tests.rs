@@ -48,7 +48,7 @@ fn applied() -> Applied {
 }
 
 fn groups() -> Vec<GroupStatus> {
-    let mut groups = example::agent().groups;
+    let mut groups = example::probed().groups;
     groups[0].generation = 3;
     groups[1].generation = 4;
     groups
