@@ -4,21 +4,19 @@
 //! something else at the path meanwhile needs the right to write one of the folders on the way, and each of them has just been
 //! found to be root's (or the agent's own) alone. This holds for links too, whose folders are looked at like their targets'.
 
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use super::walk::walk;
+
 /// Where programs look for other programs.
 pub const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// As many links as the kernel follows in one path.
-const MOST_LINKS: usize = 40;
 
 /// As many scripts as the kernel takes for interpreters of each other.
 const MOST_INTERPRETERS: usize = 5;
@@ -65,34 +63,16 @@ impl Security {
 
     /// The file that `path` leads to, if everything on the way is as it has to be.
     fn resolve(&self, path: &Path) -> Result<(PathBuf, Metadata), String> {
-        // Programs run in the root folder, and so a path that is not absolute begins there.
-        let mut rest: VecDeque<OsString> = parts(&Path::new("/").join(path));
-        let (mut at, mut metadata, mut links) = (PathBuf::new(), None, 0);
-        while let Some(part) = rest.pop_front() {
-            let next = at.join(&part);
-            if part == ".." {
-                // Where the links on the way have led is known by now, so that this is the folder above.
-                at.pop();
-                continue;
+        let mut last = None;
+        for (entry, found) in walk(path) {
+            let found = found.map_err(|error| unreadable(&entry, path, &error))?;
+            // A link cannot be written, and who may replace it is known from its folder.
+            if !found.is_symlink() {
+                self.judge(&entry, &found)?;
+                last = Some((entry, found));
             }
-            let found = fs::symlink_metadata(&next).map_err(|error| unreadable(&next, path, &error))?;
-            if found.is_symlink() {
-                links += 1;
-                if links > MOST_LINKS {
-                    return Err(format!("{} is a link in a circle", path.display()));
-                }
-                let target = fs::read_link(&next).map_err(|error| unreadable(&next, path, &error))?;
-                for part in parts(&target).into_iter().rev() {
-                    rest.push_front(part);
-                }
-                continue;
-            }
-            self.judge(&next, &found)?;
-            at = next;
-            metadata = Some(found);
         }
-        let metadata = metadata.ok_or_else(|| format!("{} is no file", path.display()))?;
-        Ok((at, metadata))
+        last.ok_or_else(|| format!("{} is no file", path.display()))
     }
 
     fn judge(&self, path: &Path, found: &Metadata) -> Result<(), String> {
@@ -161,14 +141,6 @@ fn interpreter(head: &[u8]) -> Option<Interpreter> {
         }
     }
     Some(Interpreter::Path(path.to_owned()))
-}
-
-/// The parts of a path that lead somewhere; the root folder is one of them.
-fn parts(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter(|part| *part != Component::CurDir)
-        .map(|part| part.as_os_str().to_owned())
-        .collect()
 }
 
 fn unreadable(at: &Path, path: &Path, error: &io::Error) -> String {
