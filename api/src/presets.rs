@@ -154,3 +154,6 @@ fn tcp(
         ..plain
     }
 }
+
+#[cfg(test)]
+mod tests;

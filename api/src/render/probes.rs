@@ -177,3 +177,6 @@ fn count(number: i32, what: &str) -> Result<NonZeroU8, String> {
         .and_then(NonZeroU8::new)
         .ok_or_else(|| format!("{what} {number} is not a number from 1 to 255"))
 }
+
+#[cfg(test)]
+mod tests;

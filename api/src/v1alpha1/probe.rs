@@ -14,7 +14,8 @@ pub struct Probe {
     /// The probe's name, unique in its group.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// A service that Holdfast knows how to ask without further words.
+    /// A service that Holdfast knows how to ask without further words. `holdfast-agent check` prints the ordinary probes that
+    /// it stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<ProbePreset>,
     /// Where the service of `preset` differs from what is usual.
@@ -53,7 +54,7 @@ pub struct Probe {
     /// So many of other probes pass. Those act through this one only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<QuorumAction>,
-    /// How often it runs, at least 100ms.
+    /// How often it runs, at least 100ms. Of a quorum this and the other times and thresholds mean nothing.
     #[serde(default = "defaults::probe_period")]
     pub period: GatewayDuration,
     /// How long a run may take. It may be longer than the period; runs never overlap.
@@ -62,7 +63,8 @@ pub struct Probe {
     /// How long after its start the agent waits for the service before the first run.
     #[serde(default)]
     pub initial_delay: GatewayDuration,
-    /// By how much each run is delayed at random at most, so that many nodes do not ask at the same moment.
+    /// By how much each run is delayed at random at most, so that many nodes do not ask at the same moment. Less than the
+    /// period.
     #[serde(default)]
     pub jitter: GatewayDuration,
     /// How many failures in a row make it fail (keepalived's `fall`).
@@ -102,17 +104,18 @@ impl Probe {
 /// The services that Holdfast knows how to ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum ProbePreset {
-    /// The Kubernetes API server on this node.
+    /// The Kubernetes API server on this node, at port 6443: that `/readyz` without etcd answers 200, 401 or 403, with a
+    /// certificate of the cluster for `kubernetes.default.svc`.
     KubeAPIServer,
-    /// HAProxy: its stats socket, or its port and its process.
+    /// HAProxy: that its stats socket answers `show info`, or that its port is open and its process runs.
     HAProxy,
-    /// nginx: its port and its process.
+    /// nginx: that port 80 is open and its process runs.
     Nginx,
-    /// MySQL or MariaDB: its greeting; with credentials also that it takes writes.
+    /// MySQL or MariaDB, at port 3306: that it greets; with credentials that it takes the login and writes.
     MySQL,
-    /// Redis or Valkey: `PING`.
+    /// Redis or Valkey, at port 6379: that it answers `PING`.
     Redis,
-    /// PostgreSQL: that it takes connections.
+    /// PostgreSQL, at port 5432: that it takes connections, without a login.
     PostgreSQL,
 }
 
@@ -124,15 +127,15 @@ pub struct PresetOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
-    /// The port. Default: the service's own.
+    /// The port. Default: the service's usual one; HAProxy has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// A Unix socket: HAProxy's stats socket.
+    /// HAProxy's stats socket. Exactly one of `port` and `socket` is given for HAProxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 107))]
     pub socket: Option<String>,
-    /// What proves who answers, and who asks. For `KubeAPIServer` the default is the cluster's own CA and the name
+    /// What proves who answers, and who asks, for `KubeAPIServer`. Default: the cluster's own CA and the name
     /// `kubernetes.default.svc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ProbeTLS>,
@@ -148,14 +151,14 @@ pub struct HTTPGetAction {
     /// `HTTP` or `HTTPS`.
     #[serde(default)]
     pub scheme: HTTPScheme,
-    /// The host to connect to. Default: this node, at 127.0.0.1 or ::1.
+    /// The host to connect to, best by its address: a name is looked up each time. Default: this node, at 127.0.0.1 or ::1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
     /// The port.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// The path and query.
+    /// The path and query, beginning with `/`.
     #[serde(default = "defaults::path")]
     #[schemars(length(min = 1, max = 1024))]
     pub path: String,
@@ -166,7 +169,7 @@ pub struct HTTPGetAction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub http_headers: Vec<HTTPHeader>,
-    /// The statuses that pass, each a number or a range: `200`, `200-399`. Default: `200-399`.
+    /// The statuses that pass, each a number or a range: `200`, `200-399`.
     #[serde(default = "defaults::statuses")]
     #[schemars(
         length(min = 1, max = 16),
@@ -174,7 +177,7 @@ pub struct HTTPGetAction {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub statuses: Vec<String>,
-    /// A regular expression that the first 64 KiB of the body have to match.
+    /// A regular expression that the first 64 KiB of the body have to match somewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub body: Option<String>,
@@ -218,7 +221,7 @@ pub struct HTTPHeader {
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeTLS {
-    /// The name that the certificate has to have. Default: the host.
+    /// The name or address that the certificate has to have. Default: the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub server_name: Option<String>,
@@ -251,7 +254,7 @@ pub struct ProbeTLS {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TCPSocketAction {
-    /// The host to connect to. Default: this node, at 127.0.0.1 or ::1.
+    /// The host to connect to, best by its address: a name is looked up each time. Default: this node, at 127.0.0.1 or ::1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
@@ -277,7 +280,7 @@ pub struct TCPSocketAction {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GRPCAction {
-    /// The host to connect to. Default: this node, at 127.0.0.1 or ::1.
+    /// The host to connect to, best by its address: a name is looked up each time. Default: this node, at 127.0.0.1 or ::1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
@@ -314,7 +317,7 @@ pub struct ExecAction {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessAction {
-    /// The name of its program, as `ps -o comm` shows it or as the last part of its path.
+    /// The name of its program, as `ps -o comm` shows it or as the last part of its path; not a path.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
     /// The user it has to run as, by name or number. Default: any.
@@ -406,7 +409,7 @@ pub enum PeerMethod {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MySQLAction {
-    /// The host to connect to. Default: this node, at 127.0.0.1 or ::1.
+    /// The host to connect to, best by its address: a name is looked up each time. Default: this node, at 127.0.0.1 or ::1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
@@ -442,7 +445,7 @@ pub struct Credentials {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QuorumAction {
-    /// The names of the other probes.
+    /// The names of the other probes: each in one quorum only, none of them a quorum.
     #[schemars(
         length(min = 2, max = 15),
         inner(length(min = 1, max = 63)),
