@@ -11,6 +11,7 @@ mod clocks;
 mod group;
 pub mod local;
 mod make;
+pub mod net;
 mod prober;
 mod runner;
 mod scenes;

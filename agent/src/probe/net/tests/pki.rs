@@ -1,0 +1,106 @@
+//! Certificates for tests.
+
+use std::sync::Arc;
+
+use holdfast_api::model::probe::{Material, Secret, Tls, Trust};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+
+/// An authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, in PEM.
+#[derive(Clone)]
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// For a server of these names.
+    pub fn server(&self, names: &[&str]) -> Pair {
+        self.sign(params(names, ExtendedKeyUsagePurpose::ServerAuth))
+    }
+
+    /// The same, valid until the end of 2 January 2026.
+    pub fn expired(&self, names: &[&str]) -> Pair {
+        let mut params = params(names, ExtendedKeyUsagePurpose::ServerAuth);
+        params.not_before = date_time_ymd(2025, 1, 1);
+        params.not_after = date_time_ymd(2026, 1, 2);
+        self.sign(params)
+    }
+
+    pub fn client(&self) -> Pair {
+        self.sign(params(&["prober"], ExtendedKeyUsagePurpose::ClientAuth))
+    }
+
+    fn sign(&self, params: CertificateParams) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        Pair {
+            certificate: params.signed_by(&key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// A probe's TLS that believes this authority.
+    pub fn believed(&self) -> Tls {
+        Tls {
+            server_name: None,
+            trust: Trust::Authorities(at_hand(&self.pem())),
+            client: None,
+        }
+    }
+}
+
+fn params(names: &[&str], purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.extended_key_usages = vec![purpose];
+    params
+}
+
+pub fn at_hand(pem: &str) -> Material {
+    Material::Bytes(Secret(pem.as_bytes().into()))
+}
+
+/// A server that shows `pair`, speaks these protocols, and wants a client's certificate of `clients` if given.
+pub fn acceptor(pair: &Pair, alpn: &[&str], clients: Option<&Authority>) -> tokio_rustls::TlsAcceptor {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.0.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    let mut config = builder.with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config).into()
+}
