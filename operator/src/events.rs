@@ -1,6 +1,8 @@
 //! What the operator says in Events: addresses that moved, groups refused or accepted again, a split brain, deletions that
-//! nobody confirmed. What is said is decided by comparing two statuses; it is published by a task that holds nobody up,
+//! nobody confirmed, and what befalls members ([`health`]). What is said is decided by comparing two statuses; it is published by a task that holds nobody up,
 //! and repeated words are counted, not repeated.
+
+mod health;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -39,6 +41,8 @@ pub enum Topic {
     Advice,
     /// More than one node is active.
     Split,
+    /// What befalls its members.
+    Health,
     /// Its deletion.
     Deletion,
 }
@@ -48,7 +52,7 @@ impl Topic {
         match self {
             Self::Moved => "Serve",
             Self::Acceptance | Self::Advice => "Validate",
-            Self::Split => "Watch",
+            Self::Split | Self::Health => "Watch",
             Self::Deletion => "Withdraw",
         }
     }
@@ -105,6 +109,12 @@ pub fn news(
             });
         }
     }
+    if let Some((_, is)) = changed("Degraded")
+        && is.reason == Reason::ServedByFailingMember.as_str()
+    {
+        sayings.push(saying(Topic::Health, true, is));
+    }
+    sayings.extend(health::news(old, new));
     if group.metadata.deletion_timestamp.is_some()
         && let Some((_, is)) = changed("Stalled")
         && is.status == "True"
@@ -349,6 +359,16 @@ mod tests {
             ],
             &Value::Null,
         );
+        let degraded = |reason| {
+            status(
+                &[
+                    ("Accepted", "True", "Accepted"),
+                    ("SplitBrain", "False", "AsExpected"),
+                    ("Degraded", "True", reason),
+                ],
+                &Value::Null,
+            )
+        };
         let reasons = |old, new| -> Vec<(bool, String)> {
             said(old, new)
                 .into_iter()
@@ -370,6 +390,24 @@ mod tests {
             ("a split", &fine, &split, one(true, "SplitBrain")),
             ("still split", &split, &split, vec![]),
             ("a split that ended", &split, &fine, one(false, "SplitBrainEnded")),
+            (
+                "nobody is healthy",
+                &fine,
+                &degraded("ServedByFailingMember"),
+                one(true, "ServedByFailingMember"),
+            ),
+            (
+                "still nobody",
+                &degraded("ServedByFailingMember"),
+                &degraded("ServedByFailingMember"),
+                vec![],
+            ),
+            (
+                "less than there should be",
+                &fine,
+                &degraded("NoRedundancy"),
+                vec![],
+            ),
         ] {
             assert_eq!(reasons(old, new), expected, "{what}");
         }

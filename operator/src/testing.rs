@@ -343,6 +343,18 @@ impl Cluster {
         self.watched_node(&object);
     }
 
+    /// The agent of a node says this of its probe `web` and of its priority.
+    pub fn says_of_probe(&self, node: &str, verdict: &str, found: &str, priority: i32) {
+        let path = format!("{NODES}/{node}");
+        let mut object = self.api.get(&path).unwrap();
+        let said = &mut object["status"]["groups"][0];
+        said["probes"] = json!([{"name": "web", "verdict": verdict, "message": found}]);
+        said["effectivePriority"] = json!(priority);
+        said["priorityExplained"] = json!(format!("{priority} because {found}"));
+        let object = self.api.put(&path, object);
+        self.watched_node(&object);
+    }
+
     pub fn watched_node(&self, object: &Value) {
         let object: VirtualIPNode = serde_json::from_value(object.clone()).unwrap();
         self.context

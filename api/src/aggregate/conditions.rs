@@ -1,5 +1,6 @@
 //! The conditions of a group: `Accepted` and `Ready` are true when all is well, the others when it is not, as kstatus has it.
 
+mod degraded;
 mod progress;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -9,6 +10,7 @@ use super::words::{self, at, join, sentence};
 use super::{Scene, seconds};
 use crate::reason::{Place, Reason};
 use crate::v1alpha1::MemberState;
+use degraded::degraded;
 use progress::{deleting, reconciling, stalled};
 
 /// More than this nobody reads; the API server takes 32768.
@@ -121,10 +123,13 @@ fn ready(scene: &Scene<'_>) -> Finding {
     }
     let live = scene.members.iter().filter(|member| member.is_live()).count();
     let (node, generation) = (active.name(), scene.generation());
-    let message = match live {
+    let mut message = match live {
         1 => format!("{node} serves the addresses and runs generation {generation}."),
         live => format!("{node} serves the addresses; all {live} live members run generation {generation}."),
     };
+    if active.service_fails() {
+        message += " But the service behind them fails: see Degraded.";
+    }
     Finding::yes(Reason::Serving, message)
 }
 
@@ -188,79 +193,6 @@ fn unapplied(scene: &Scene<'_>) -> Option<String> {
             lacking.join(" ")
         )
     })
-}
-
-fn degraded(scene: &Scene<'_>) -> Finding {
-    if scene.is_going() {
-        return Finding::no(Reason::AsExpected, "The group is going.");
-    }
-    // Who leaves is not missed.
-    let staying =
-        || (0..scene.members.len()).filter(|place| !scene.members[*place].is_leaving && !scene.is_going());
-    let lacks = |place: &usize| scene.members[*place].lack(scene, *place);
-    let lacking: Vec<(Reason, usize)> = staying()
-        .filter_map(|place| Some((lacks(&place)?, place)))
-        .collect();
-    let count = staying().count();
-    let able = staying().filter(|place| lacks(place).is_none()).count();
-    let name = |place: usize| scene.members[place].name();
-    if let Some((reason, _)) = lacking.iter().min_by_key(|(reason, _)| *reason) {
-        let each = each(scene, |member| {
-            lacking.iter().any(|(_, place)| name(*place) == member.name())
-        });
-        return if able < 2 && count > 1 {
-            let able = staying().find(|place| lacks(place).is_none()).map(name);
-            let who = able.map_or_else(|| "No member".to_owned(), |able| format!("Only {able}"));
-            Finding::yes(
-                Reason::NoRedundancy,
-                format!("{who} of {count} members can serve. {each}"),
-            )
-        } else {
-            Finding::yes(*reason, each)
-        };
-    }
-    if let Some(message) = problems(scene) {
-        return Finding::yes(Reason::AgentProblem, message);
-    }
-    match count {
-        0 => Finding::no(Reason::NoMembers, "No node takes part in the group."),
-        1 => {
-            let only = staying()
-                .next()
-                .map_or_else(String::new, |place| name(place).to_owned());
-            let message = format!("{only} is the only member: nobody takes over if it fails.");
-            Finding::no(Reason::SingleMember, message)
-        }
-        count => Finding::no(Reason::AsExpected, format!("All {count} members can serve.")),
-    }
-}
-
-impl Seen<'_> {
-    /// Why the member cannot serve, if it cannot; what has only not started yet can.
-    fn lack(&self, scene: &Scene<'_>, place: usize) -> Option<Reason> {
-        if !self.is_live() {
-            return Some(Reason::MemberUnreachable);
-        }
-        let state = members::state(scene, place);
-        let is_faulty = matches!(state, MemberState::Fault | MemberState::Standby)
-            || self.said.is_some_and(|said| !said.faults.is_empty());
-        is_faulty.then_some(Reason::MemberFault)
-    }
-}
-
-/// What the members' agents say of their nodes as a whole.
-fn problems(scene: &Scene<'_>) -> Option<String> {
-    let each: Vec<String> = scene
-        .members
-        .iter()
-        .filter(|member| member.is_live())
-        .filter_map(|member| {
-            let problems = &member.record.object.as_ref()?.status.problems;
-            let problems: Vec<String> = problems.iter().map(words::fault).collect();
-            (!problems.is_empty()).then(|| sentence(&format!("{}: {}", member.name(), problems.join("; "))))
-        })
-        .collect();
-    (!each.is_empty()).then(|| each.join(" "))
 }
 
 fn split_brain(scene: &Scene<'_>) -> Finding {

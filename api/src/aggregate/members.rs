@@ -13,6 +13,7 @@ use crate::v1alpha1::{GroupSource, Member, MemberState, NodeGroup, NodeGroupStat
 const MEMBERS: usize = 32;
 pub(super) const REASON_CHARS: usize = 64;
 const MESSAGE_CHARS: usize = 1024;
+const WORK_CHARS: usize = 256;
 
 /// What an agent says of a group whose configuration it cannot use.
 const REFUSED: &str = Reason::ConfigurationRefused.as_str();
@@ -180,7 +181,9 @@ pub(super) fn member(scene: &Scene<'_>, place: usize) -> Member {
         state,
         effective_priority: said.and_then(|said| said.effective_priority),
         priority_explained: said.and_then(|said| said.priority_explained.clone()),
-        failing_probes: Vec::new(),
+        failing_probes: seen.failing().map(|probe| probe.name.clone()).collect(),
+        held_back_until: said.and_then(|said| said.held_back_until.clone()),
+        maintenance: seen.work().map(|work| words::cut(&work.reason, WORK_CHARS)),
         since,
         reason: reason(scene, place).map(|reason| words::cut(&reason, REASON_CHARS)),
         interface: said.and_then(|said| said.interface.clone()),
@@ -237,7 +240,10 @@ pub(super) fn message(scene: &Scene<'_>, place: usize) -> Option<String> {
     let mut parts = Vec::new();
     match seen.life {
         Life::Absent => parts.push("no agent has ever run on this node".to_owned()),
-        Life::Silent(heard) => parts.push(last_word(heard, seen.said)),
+        Life::Silent(heard) => {
+            parts.push(last_word(heard, seen.said));
+            parts.extend(seen.work().map(|work| work.words(seen)));
+        }
         Life::Live(_) => parts.extend(live(scene, place)),
     }
     if !seen.is_live() && seen.record.node.is_none() {
@@ -271,7 +277,8 @@ fn live(scene: &Scene<'_>, place: usize) -> Vec<String> {
                 "became Active{since}, and {active} after it; its next word is awaited"
             ));
         }
-        parts.extend(said.faults.iter().map(words::fault));
+        parts.extend(seen.health());
+        parts.extend(seen.other_faults().map(words::fault));
         parts.extend(said.conflicts.iter().map(words::fault));
         parts.extend(stranger(scene, said));
     }

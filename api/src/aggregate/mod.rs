@@ -4,8 +4,10 @@
 //! changes nothing either, except at the moment that [`Aggregate::look_again`] names.
 
 mod conditions;
+mod health;
 mod holders;
 mod members;
+mod probes;
 mod words;
 
 #[cfg(test)]

@@ -22,9 +22,10 @@ pub(super) fn told(wish: NodePreference, now: Timestamp) -> Option<NodePreferenc
         return Some(wish);
     };
     let until = Timestamp::from_second(until.0.as_second()).unwrap_or(until.0);
-    (until > now).then(|| NodePreference {
+    let wish = NodePreference {
         until: Some(Time(until)),
-    })
+    };
+    Some(wish).filter(|_| until > now)
 }
 
 /// When a node is to be told something else only because time has passed: a wish ends.

@@ -80,6 +80,13 @@ pub struct Member {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub failing_probes: Vec<String>,
+    /// Until when it is held back, because it came and went too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back_until: Option<MicroTime>,
+    /// Why its node is being worked on, if something follows from that for this group: `cordoned`, and what ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub maintenance: Option<String>,
     /// Since when it has been in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<MicroTime>,

@@ -188,6 +188,35 @@ async fn a_change_of_one_node_costs_one_status_and_at_most_one_write_for_each_no
 }
 
 #[tokio::test]
+async fn what_a_probe_says_costs_one_status_and_saying_it_again_costs_nothing() {
+    let cluster = Cluster::new();
+    running(&cluster).await;
+    let only_status = |written: &[crate::testing::Asked]| {
+        assert_eq!(written.len(), 1, "{written:#?}");
+        assert!(written[0].line.contains("/web/status"), "{written:#?}");
+        written[0].body.clone()
+    };
+    cluster.says_of_probe("n-2", "Passing", "all is well", 100);
+    only_status(&cluster.settle().await);
+    cluster.says_of_probe("n-2", "Failing", "connection refused", 6);
+    let body = only_status(&cluster.settle().await);
+    assert_eq!(body["status"]["members"][1]["failingProbes"], json!(["web"]));
+    assert_eq!(
+        body["status"]["members"][1]["priorityExplained"],
+        "6 because connection refused"
+    );
+    assert_eq!(condition(&body, "Degraded")["reason"], "ProbeFailing");
+    assert_eq!(condition(&body, "Ready")["status"], "True");
+    for _ in 0..3 {
+        cluster.says_of_probe("n-2", "Failing", "connection refused", 6);
+        assert_eq!(cluster.settle().await, []);
+    }
+    cluster.says_of_probe("n-2", "Passing", "all is well", 100);
+    let body = only_status(&cluster.settle().await);
+    assert_eq!(condition(&body, "Degraded")["status"], "False");
+}
+
+#[tokio::test]
 async fn a_deleted_group_goes_when_everybody_has_let_go_and_the_active_one_goes_last() {
     let cluster = Cluster::new();
     running(&cluster).await;

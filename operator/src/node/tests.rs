@@ -7,7 +7,7 @@ use super::*;
 use crate::error::Category;
 use crate::leader::Leadership;
 use crate::queue::Turn;
-use crate::testing::{Cluster, Fault, NODES};
+use crate::testing::{Cluster, Fault, GROUPS, NODES};
 
 #[tokio::test]
 async fn a_node_is_told_for_the_first_time_by_creating_its_object() {
@@ -162,7 +162,10 @@ async fn a_cordoned_node_alone_is_told_so_and_nobody_where_nothing_follows_from_
         let lines: Vec<&str> = written.iter().map(|it| it.line.as_str()).collect();
         assert_eq!(
             lines,
-            [format!("PATCH {NODES}/n-2?&fieldManager=holdfast-operator")]
+            [
+                format!("PATCH {NODES}/n-2?&fieldManager=holdfast-operator"),
+                format!("PATCH {GROUPS}/web/status?&force=true&fieldManager=holdfast-operator")
+            ]
         );
         let duty = &cluster.told("n-2", "web").unwrap()["duty"];
         assert_eq!(
@@ -192,10 +195,8 @@ async fn the_annotation_and_a_taint_that_is_named_release_a_node() {
         value: String::new(),
         effect: "NoExecute".to_owned(),
     };
-    cluster.work_on("n-2", "10.0.0.12", |node| drop(node.taints.insert(taint("work"))));
-    cluster.work_on("n-3", "10.0.0.13", |node| {
-        drop(node.taints.insert(taint("other")))
-    });
+    cluster.work_on("n-2", "10.0.0.12", |node| node.taints = [taint("work")].into());
+    cluster.work_on("n-3", "10.0.0.13", |node| node.taints = [taint("other")].into());
     cluster.settle().await;
     assert_eq!(
         [duty("n-1"), duty("n-2"), duty("n-3")],

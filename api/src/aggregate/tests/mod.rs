@@ -1,5 +1,6 @@
 //! A group of three members on a stage: who is told what, who says what, and what is made of it.
 
+mod describe;
 mod property;
 mod situations;
 mod split;
@@ -17,8 +18,8 @@ use crate::duration::GatewayDuration;
 use crate::reason::{Place, Reason};
 use crate::render::{NodeFacts, node_group};
 use crate::v1alpha1::{
-    Fault, GroupSource, MemberState, NodeGroup, NodeGroupStatus, NodeTransition, VirtualIPGroup,
-    VirtualIPGroupSpec, VirtualIPNodeSpec, VirtualIPNodeStatus,
+    Fault, GroupSource, MemberState, NodeDuty, NodeDutyType, NodeGroup, NodeGroupStatus, NodeTransition,
+    VirtualIPGroup, VirtualIPGroupSpec, VirtualIPNodeSpec, VirtualIPNodeStatus,
 };
 
 const GROUP: &str = "web";
@@ -182,6 +183,50 @@ impl Stage {
             ..VirtualIPNodeStatus::default()
         };
         object.status_seen = at(since);
+    }
+
+    /// The group has these probes, everybody knows, and they pass everywhere.
+    fn probes(&mut self, probes: &serde_json::Value) {
+        self.group.spec.probes = serde_json::from_value(probes.clone()).unwrap();
+        let nodes: Vec<String> = self.records.keys().cloned().collect();
+        let names: Vec<String> = self
+            .group
+            .spec
+            .probes
+            .iter()
+            .map(|probe| probe.name.clone())
+            .collect();
+        for node in &nodes {
+            self.tell(node);
+            let base = self.told(node).priority;
+            for name in &names {
+                self.verdict_of(node, name, "Passing", "Passed", "", 5);
+            }
+            self.stands(node, base, &format!("{base} base"));
+        }
+    }
+
+    /// What a node's agent says of a probe.
+    fn verdict_of(&mut self, node: &str, probe: &str, verdict: &str, outcome: &str, found: &str, since: i64) {
+        let said = json!({ "name": probe, "verdict": verdict, "outcome": outcome, "message": found, "since": micro(since) });
+        let probes = &mut self.report(node).probes;
+        probes.retain(|other| other.name != probe);
+        probes.push(serde_json::from_value(said).unwrap());
+    }
+
+    /// The priority with which a node stands, and why.
+    fn stands(&mut self, node: &str, priority: i32, sum: &str) {
+        let report = self.report(node);
+        report.effective_priority = Some(priority);
+        report.priority_explained = Some(sum.into());
+    }
+
+    /// The node is being worked on.
+    fn work_on(&mut self, node: &str, type_: NodeDutyType, reason: &str) {
+        self.told(node).duty = NodeDuty {
+            type_,
+            reason: Some(reason.into()),
+        };
     }
 
     fn report(&mut self, node: &str) -> &mut NodeGroupStatus {

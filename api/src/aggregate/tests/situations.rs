@@ -1,6 +1,7 @@
 //! What is said in which situation: all that differs from a group that serves as it should.
 
 mod change;
+mod fitness;
 mod health;
 mod verdict;
 
@@ -31,9 +32,14 @@ const FINE: [&str; 6] = [
 ];
 
 fn all() -> impl Iterator<Item = &'static Situation> {
-    [health::SITUATIONS, change::SITUATIONS, verdict::SITUATIONS]
-        .into_iter()
-        .flatten()
+    [
+        health::SITUATIONS,
+        fitness::SITUATIONS,
+        change::SITUATIONS,
+        verdict::SITUATIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[test]
