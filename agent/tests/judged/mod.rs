@@ -281,12 +281,14 @@ impl Node {
         });
     }
 
+    /// What a group is doing, as soon as the engine has it: it waits for the kernel's state first.
     pub fn status(&self, group: &str) -> GroupStatus {
-        let (answer, mut answered) = oneshot::channel();
-        self.send(Command::Snapshot(answer));
-        let groups = await_some("a snapshot", || answered.try_recv().ok());
-        let found = groups.into_iter().find(|status| status.name == group);
-        found.unwrap_or_else(|| panic!("there is no group {group}"))
+        await_some(&format!("group {group}"), || {
+            let (answer, mut answered) = oneshot::channel();
+            self.send(Command::Snapshot(answer));
+            let groups = await_some("a snapshot", || answered.try_recv().ok());
+            groups.into_iter().find(|status| status.name == group)
+        })
     }
 
     pub fn state(&self, group: &str) -> State {
