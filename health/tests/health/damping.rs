@@ -312,6 +312,13 @@ fn an_edit_is_no_change() {
 }
 
 #[test]
+fn an_edit_that_mends_is_shown_at_once() {
+    let mut node = flapping();
+    node.edit(damped([]));
+    assert_eq!(node.strict(), BASE);
+}
+
+#[test]
 fn a_node_that_is_worked_on_again_and_again_is_held_back() {
     let cordoned = || Policy {
         duty: Duty::Demote("cordoned".to_owned()),

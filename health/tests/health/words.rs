@@ -247,6 +247,20 @@ fn a_probe_that_fails_now_this_way_now_that_does_not_change_what_is_told() {
 }
 
 #[test]
+fn a_probe_that_failed_in_several_ways_is_told_to_fail_in_the_last_of_them() {
+    let mut node = Node::new(policy([probe("web", Hold)]));
+    node.passes("web", 2);
+    node.run("web", Run::new(Outcome::TimedOut, ""));
+    node.run("web", Run::new(Outcome::CouldNotRun, "no process left"));
+    node.run("web", failed("answered 503"));
+    assert_eq!(
+        node.sum(),
+        "floor 12 of 200 base: web fails (answered 503, 3 of 3)"
+    );
+    assert_eq!(node.probe("web").outcome, Some(Outcome::Failed));
+}
+
+#[test]
 fn what_is_told_of_a_passing_probe_is_not_its_single_failure() {
     let mut node = Node::new(policy([probe("web", Hold)]));
     node.passes("web", 2);
