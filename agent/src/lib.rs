@@ -10,6 +10,7 @@ pub mod lock;
 pub mod netlink;
 pub mod probe;
 pub mod report;
+pub mod shutdown;
 pub mod socket;
 pub mod source;
 pub mod state_file;

@@ -8,7 +8,8 @@ use holdfast_health::{Outcome, Run};
 
 use super::access::Access;
 use super::check::{Check, Scene};
-use super::local::{Exec, Process, Processes};
+use super::local::{Exec, File, Process, Processes};
+use super::net;
 use super::runner::Make;
 
 /// Makes checks for an agent with this access to its node.
@@ -17,7 +18,8 @@ pub fn make(access: Access) -> Make {
     Arc::new(move |check| match check {
         model::Check::Exec(exec) => Box::new(Exec::new(exec.clone(), &access)),
         model::Check::Process(process) => Box::new(Process::new(process.clone(), processes.clone())),
-        _ => Box::new(Missing),
+        model::Check::File(file) => Box::new(File::new(file.clone())),
+        other => net::build(other).unwrap_or_else(|| Box::new(Missing)),
     })
 }
 

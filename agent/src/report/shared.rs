@@ -37,6 +37,8 @@ pub struct Shared {
 #[derive(Debug, Default)]
 struct Told {
     limitations: Vec<String>,
+    /// What keeps the agent from hearing that its node shuts down.
+    deaf: Option<String>,
     problems: Vec<String>,
     applied: bool,
     spec: Option<Applied>,
@@ -104,6 +106,17 @@ impl Shared {
             tracing::warn!("{limitation}");
             told.limitations.push(limitation.to_owned());
         }
+    }
+
+    /// Sets what keeps the agent from hearing that its node shuts down; `None`: nothing does any more.
+    pub fn set_shutdown_limitation(&self, limitation: Option<String>) {
+        let mut told = self.told();
+        match (&told.deaf, &limitation) {
+            (None, Some(sentence)) => tracing::warn!("{sentence}"),
+            (Some(_), None) => tracing::info!("logind tells again when the node shuts down"),
+            _ => {}
+        }
+        told.deaf = limitation;
     }
 
     /// Sets what is wrong with the configuration last offered; empty if it is in force.
@@ -190,7 +203,7 @@ impl Shared {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: self.role(),
-            limitations: told.limitations.clone(),
+            limitations: told.limitations.iter().chain(&told.deaf).cloned().collect(),
             configuration_problems: told.problems.clone(),
             api,
             groups,

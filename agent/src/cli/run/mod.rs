@@ -7,6 +7,7 @@ mod running;
 mod signals;
 mod standby;
 
+use core::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -126,6 +127,12 @@ fn alone(files: Files, access: Access) -> Result<Instructions, Failure> {
 
 /// Ends a task with the value that holds it.
 struct Task(JoinHandle<()>);
+
+impl Task {
+    fn spawn(future: impl Future<Output = Infallible> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move { match future.await {} }))
+    }
+}
 
 impl Drop for Task {
     fn drop(&mut self) {

@@ -7,15 +7,16 @@ use anyhow::{Context as _, anyhow};
 use holdfast_api::model::NodeSpec;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Agent;
 use super::cluster::Membership;
 use super::signals::Signal;
+use super::{Agent, Task};
 use crate::cli::exit::Failure;
 use crate::clock;
 use crate::engine::{Command, Engine, Event, Options, Predecessor};
 use crate::lock::Lock;
 use crate::probe::{self, Prober};
 use crate::report::events;
+use crate::shutdown::{self, Bus};
 use crate::source::{Change, Difference};
 use crate::state_file::{self, Tracker, Writer};
 
@@ -90,6 +91,10 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let socket = agent.run_dir.serve(&agent.shared);
     let tracker = Tracker::new(predecessor);
     let writer = Writer::start(agent.run_dir.state_file(), tracker.state().clone());
+    let _shutdown = Task::spawn(shutdown::follow(
+        Bus::of_system(),
+        shutdown::Agent::new(Arc::clone(&agent.shared), Arc::clone(&prober)),
+    ));
     let membership = agent.cluster.take().map(|cluster| cluster.serve(&agent.shared));
     let mut running = Running {
         agent,
