@@ -266,9 +266,26 @@ mod tests {
             "preemption": {},
             "authentication": {},
             "announcement": {},
-            "probes": [{ "name": "a", "onFailure": {} }],
+            "flapDamping": {},
+            "placement": { "preferredNode": "a" },
+            "maintenance": { "onTaint": [{ "key": "a", "action": "Release" }] },
+            "probes": [{
+                "name": "a",
+                "onFailure": {},
+                "presetOptions": { "tls": {}, "credentials": { "user": "a" } },
+                "httpGet": { "port": 1, "tls": {}, "httpHeaders": [{ "name": "a", "value": "b" }] },
+                "tcpSocket": {},
+                "grpc": { "port": 1, "tls": {} },
+                "exec": { "command": ["/a"] },
+                "process": { "name": "a" },
+                "file": { "path": "/a" },
+                "route": { "destination": "::/0" },
+                "peer": { "address": "::1" },
+                "mysql": { "credentials": { "user": "a" } },
+                "recover": { "exec": ["/a"] },
+            }],
         });
-        assert!(defaults_agree::<VirtualIPGroupSpec>(&minimal, &group) > 30);
+        assert!(defaults_agree::<VirtualIPGroupSpec>(&minimal, &group) > 90);
         let minimal = json!({ "groups": [{
             "name": "a",
             "virtualRouterID": 1,

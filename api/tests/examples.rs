@@ -121,3 +121,29 @@ fn the_control_plane_example_is_for_labeled_nodes_only() {
         ["control-plane"]
     );
 }
+
+#[test]
+fn every_kind_of_probe_means_the_same_from_a_file_and_from_the_api_and_survives_being_written() {
+    let text = include_str!("probes.yaml");
+    let group: VirtualIPGroup = serde_json::from_value(yaml::read(text).unwrap().remove(0).value).unwrap();
+    let facts = NodeFacts {
+        name: "alpha".to_owned(),
+        ..NodeFacts::default()
+    };
+    let no_secrets = |source: &SecretSource| Err(format!("{source:?} is no secret of a file"));
+    let loaded = files::load(&[("probes.yaml".into(), text.to_owned())], &facts, &no_secrets).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(render::node_spec([&group], &facts), loaded.rendered);
+    insta::assert_snapshot!("every-kind-of-probe", yaml::write(&loaded.rendered).unwrap());
+
+    let written = yaml::write(&group).unwrap();
+    let again = serde_json::from_value::<VirtualIPGroup>(yaml::read(&written).unwrap().remove(0).value);
+    assert_eq!(again.unwrap(), group);
+    let modelled = &loaded.spec.groups["services"];
+    assert_eq!(modelled.probes.len(), 14, "all but the quorum are run");
+    assert_eq!(modelled.health.probes.len(), 15);
+    assert_eq!(
+        modelled.preferred.unwrap().unwrap().to_string(),
+        "2026-12-01T00:00:00Z"
+    );
+}
