@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
-use holdfast_api::render::SecretSource;
+use holdfast_api::render::{SecretSource, named_secrets};
 use holdfast_api::v1alpha1::GroupSource;
 
 use super::api::{ApiSource, Heard, News};
@@ -269,7 +269,7 @@ impl Instructions {
         };
         say_news(&self.merged, &merged);
         self.memory = merged.memory.clone();
-        self.passwords.keep_those_of(&self.memory);
+        self.passwords = Passwords::of(&self.memory, &self.passwords, &|source| self.password(source));
         self.merged = merged;
     }
 
@@ -295,14 +295,19 @@ impl Instructions {
         let Some(source) = self.cluster.as_ref().and_then(|cluster| cluster.source.as_ref()) else {
             return;
         };
-        let told = self.told().into_iter().flat_map(super::told::Told::secrets);
-        let remembered = self.memory.groups.values();
-        let remembered = remembered.filter_map(|group| group.entry.authentication.secret_ref.as_ref());
-        source.want(
-            told.map(str::to_owned)
-                .chain(remembered.map(|secret| secret.name.clone()))
-                .collect(),
-        );
+        source.want(self.named_secrets());
+    }
+
+    fn named_secrets(&self) -> BTreeSet<String> {
+        let told = self.told().into_iter().flat_map(super::told::Told::runs);
+        let remembered = self.memory.groups.values().map(|group| &group.entry);
+        told.chain(remembered)
+            .flat_map(named_secrets)
+            .filter_map(|source| match source {
+                SecretSource::Secret { name, .. } => Some(name),
+                SecretSource::File(_) => None,
+            })
+            .collect()
     }
 }
 

@@ -1,11 +1,10 @@
-//! The passwords that groups name: from files of the node, from Secrets as the API has them, and as they were known last.
+//! What groups name and do not write down (passwords, certificates, keys): from files of the node, from Secrets as the API has
+//! them, and as it was known last.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use holdfast_api::render::{SecretPart, SecretSource};
-use holdfast_api::v1alpha1::AuthenticationType;
-use holdfast_vrrp::Authentication;
+use holdfast_api::render::{self, SecretPart, SecretSource, model_group, named_secrets};
 
 use super::api::SecretNews;
 use super::cache::Passwords;
@@ -21,11 +20,11 @@ pub(super) struct Secrets<'a> {
     pub namespace: &'a str,
     /// What the API says, by the Secret's name.
     pub news: &'a BTreeMap<String, SecretNews>,
-    /// The passwords that were good last.
+    /// What was good last.
     pub known: &'a Passwords,
 }
 
-/// The password at `source`, or in a sentence why there is none; `secrets` is nothing for a node on its own.
+/// What is at `source`, or in a sentence why there is nothing; `secrets` is nothing for a node on its own.
 pub(super) fn password(source: &SecretSource, secrets: Option<&Secrets<'_>>) -> Result<Vec<u8>, String> {
     match source {
         SecretSource::File(path) => password::read(Path::new(path)).map(|password| password.bytes),
@@ -34,7 +33,7 @@ pub(super) fn password(source: &SecretSource, secrets: Option<&Secrets<'_>>) -> 
             // What is missing is no instruction: the last one known goes on.
             Some(secrets) => secrets.told(name, key, *part).or_else(|sentence| {
                 let known = secrets.known.0.get(&(name.clone(), key.clone()));
-                known.cloned().ok_or(sentence)
+                known.map(|value| part_of(value, *part)).ok_or(sentence)
             }),
         },
     }
@@ -45,10 +44,7 @@ impl Secrets<'_> {
         let shown = format!("{}/{name}", self.namespace);
         match self.news.get(name) {
             Some(SecretNews::Data(data)) => match data.get(key) {
-                Some(value) => Ok(match part {
-                    SecretPart::FirstLine => password::first_line(value),
-                    SecretPart::Whole => value.clone(),
-                }),
+                Some(value) => Ok(part_of(value, part)),
                 None => Err(format!("the Secret {shown} has no key `{key}`: add it")),
             },
             Some(SecretNews::Absent) => Err(format!("the Secret {shown} does not exist: create it")),
@@ -61,31 +57,34 @@ impl Secrets<'_> {
 }
 
 impl Passwords {
-    /// Keeps the passwords that `memory`'s groups run with, and those that they would run with if they could.
-    pub(super) fn keep_those_of(&mut self, memory: &Memory) {
+    /// What `memory`'s groups run with, and what they would run with if they could; `before` is what was kept so far.
+    pub(super) fn of(memory: &Memory, before: &Self, secrets: render::Secrets<'_>) -> Self {
         let mut kept = Self::default();
         for group in memory.groups.values() {
-            let authentication = &group.entry.authentication;
-            let (AuthenticationType::Password, Some(secret)) =
-                (authentication.type_, &authentication.secret_ref)
-            else {
-                continue;
-            };
-            let key = (secret.name.clone(), secret.key.clone());
-            let running = group.running.as_ref().map(|running| &running.authentication);
-            let password = match running {
-                // Padded with zeros, which are as good as none.
-                Some(Authentication::Password(padded)) => {
-                    let length = padded
-                        .iter()
-                        .rposition(|byte| *byte != 0)
-                        .map_or(0, |last| last + 1);
-                    Some(padded[..length].to_vec())
-                }
-                _ => self.0.get(&key).cloned(),
-            };
-            kept.0.extend(password.map(|password| (key, password)));
+            let named = named_secrets(&group.entry);
+            // What cannot be used does not replace what can.
+            let good = !named.is_empty() && model_group(&group.entry, secrets).is_ok();
+            for source in named {
+                let SecretSource::Secret { name, key, .. } = &source else {
+                    continue;
+                };
+                let place = (name.clone(), key.clone());
+                let value = if good {
+                    secrets(&source).ok()
+                } else {
+                    before.0.get(&place).cloned()
+                };
+                // Of a value that is named by its first line and as a whole, the whole comes last.
+                kept.0.extend(value.map(|value| (place, value)));
+            }
         }
-        *self = kept;
+        kept
+    }
+}
+
+fn part_of(value: &[u8], part: SecretPart) -> Vec<u8> {
+    match part {
+        SecretPart::FirstLine => password::first_line(value),
+        SecretPart::Whole => value.to_vec(),
     }
 }

@@ -57,10 +57,10 @@ impl Told {
         })
     }
 
-    /// The Secrets that the entries name.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+    /// The groups that are to run, as far as they can be read.
+    pub fn runs(&self) -> impl Iterator<Item = &NodeGroup> {
         self.groups.values().filter_map(|entry| match entry {
-            Entry::Run(group) => Some(group.authentication.secret_ref.as_ref()?.name.as_str()),
+            Entry::Run(group) => Some(&**group),
             Entry::Withdraw | Entry::Unreadable(_) => None,
         })
     }

@@ -147,11 +147,16 @@ async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_zero_linger()?;
     socket.set_nodelay(true)?;
     let stream = socket.connect(address).await?;
-    // Where nobody listens, the kernel may choose the very port that is dialed, and the socket is connected with itself.
-    if stream.local_addr()? == address {
+    if is_own(&stream, address) {
         return Err(io::Error::from(Errno::ECONNREFUSED));
     }
     Ok(stream)
+}
+
+/// Whether a connection to `address` is one with itself: where nobody listens, the kernel may choose the very port that is
+/// dialed for the near end, and connects the two.
+fn is_own(stream: &TcpStream, address: SocketAddr) -> bool {
+    stream.local_addr().is_ok_and(|own| own == address)
 }
 
 /// This node's API server, which may listen on one address of the node alone.

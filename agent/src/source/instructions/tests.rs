@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use holdfast_api::model::probe::{self, Material, Trust};
 use serde_json::json;
 
 use super::super::api::SecretNews;
@@ -124,6 +125,104 @@ fn a_cache_without_its_passwords_keeps_its_groups_for_when_they_come() {
     assert_eq!(restarted.stored().unwrap().groups.len(), 1);
     restarted.learn(Heard::Nothing, Some(data(b"opensesa")));
     assert_eq!(restarted.merged.spec, runs);
+}
+
+/// The group, with probes that show a certificate of the Secret `probe` and log in with a password of it.
+fn told_with_probes() -> Heard {
+    let spec = json!({ "clusterUID": "c", "groups": [{
+        "name": "web",
+        "generation": 3,
+        "virtualRouterID": 7,
+        "addresses": [{ "address": "192.0.2.7/24" }],
+        "priority": 100,
+        "advertisement": {
+            "version": 3, "interval": "1s", "family": "IPv4", "mode": "Multicast", "multicastGroup": "224.0.0.18",
+        },
+        "probes": [
+            {
+                "name": "https",
+                "httpGet": {
+                    "scheme": "HTTPS", "port": 8443,
+                    "tls": { "caSecretRef": { "name": "ca", "key": "ca.crt" }, "certificateSecret": "client" },
+                },
+            },
+            {
+                "name": "db",
+                "mysql": { "credentials": {
+                    "user": "prober", "passwordSecretRef": { "name": "db", "key": "password" },
+                } },
+            },
+        ],
+        "mayBecomeActive": true,
+    }] });
+    Heard::Told(Arc::new(Told::read(spec, 5).unwrap()))
+}
+
+fn probe_secrets(certificate: &str) -> BTreeMap<String, SecretNews> {
+    let secret = |entries: &[(&str, &str)]| {
+        let entry = |(key, value): &(&str, &str)| ((*key).to_owned(), value.as_bytes().to_vec());
+        SecretNews::Data(entries.iter().map(entry).collect())
+    };
+    BTreeMap::from([
+        ("ca".to_owned(), secret(&[("ca.crt", "one\ntwo\n")])),
+        (
+            "client".to_owned(),
+            secret(&[("tls.crt", certificate), ("tls.key", "key\nof it\n")]),
+        ),
+        ("db".to_owned(), secret(&[("password", "open sesame\n")])),
+    ])
+}
+
+/// What the checks of the group have in place of Secrets.
+fn materials(node: &Instructions) -> Vec<String> {
+    let group = &node.merged.spec.groups["web"];
+    let checks = group.probes.iter().flat_map(|probe| &probe.checks);
+    let found = checks.flat_map(|check| match check {
+        probe::Check::Http(http) => {
+            let tls = http.tls.as_ref().unwrap();
+            let Trust::Authorities(authorities) = &tls.trust else {
+                panic!("{tls:?}")
+            };
+            let (chain, key) = tls.client.as_ref().unwrap();
+            vec![authorities, chain, key]
+        }
+        probe::Check::Mysql(mysql) => mysql.password.iter().collect(),
+        other => panic!("{other:?}"),
+    });
+    let text = |material: &Material| match material {
+        Material::Bytes(secret) => String::from_utf8_lossy(&secret.0).into_owned(),
+        Material::File(path) => path.clone(),
+    };
+    found.map(text).collect()
+}
+
+#[test]
+fn the_secrets_of_probes_are_followed_used_whole_or_by_their_first_line_and_kept() {
+    let mut node = instructions(None);
+    let learn = |node: &mut Instructions, secrets| {
+        let cluster = node.cluster.as_mut().unwrap();
+        cluster.news.object = told_with_probes();
+        cluster.news.secrets = secrets;
+        node.take_in();
+    };
+    learn(&mut node, BTreeMap::new());
+    assert_eq!(
+        node.named_secrets(),
+        ["ca", "client", "db"].map(str::to_owned).into()
+    );
+    assert!(node.refusal().unwrap().contains("has not been read yet"));
+    learn(&mut node, probe_secrets("certificate\n1\n"));
+    assert_eq!(node.refusal(), None);
+    let first = ["one\ntwo\n", "certificate\n1\n", "key\nof it\n", "open sesame"];
+    assert_eq!(materials(&node), first);
+    learn(&mut node, probe_secrets("certificate\n2\n"));
+    let second = ["one\ntwo\n", "certificate\n2\n", "key\nof it\n", "open sesame"];
+    assert_eq!(materials(&node), second);
+    let restarted = instructions(node.stored());
+    assert_eq!(materials(&restarted), second);
+    assert_eq!(restarted.stored(), node.stored(), "nothing to write");
+    learn(&mut node, BTreeMap::new());
+    assert_eq!(materials(&node), second, "what is missing is no instruction");
 }
 
 #[test]

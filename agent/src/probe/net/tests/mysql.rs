@@ -119,8 +119,11 @@ async fn serve(mut stream: impl dial::Io, server: Server, log: Log) -> Option<()
         if !server.cached {
             let asked = wire.receive().await?;
             if asked == [2] {
-                wire.send(&[&b"\x01"[..], &server.value[..]].concat()).await;
-                wire.receive().await?;
+                wire.send(&[&b"\x01"[..], server.value].concat()).await;
+                let locked = wire.receive().await?;
+                log.lock()
+                    .unwrap()
+                    .push(format!("locked in {} bytes", locked.len()));
             } else {
                 known = asked == [server.password, b"\0"].concat();
             }
@@ -285,6 +288,34 @@ async fn a_key_that_is_none_ends_the_login_and_nothing_else() {
         login(odd).await,
         failed("the server asks for the password in a way that nobody understands")
     );
+}
+
+/// A key of a server.
+const KEY: &[u8] = b"-----BEGIN PUBLIC KEY-----\n\
+    MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAswNASGtfH9a/FPLsv8XU\n\
+    wGUMTG2Z4vYfZWSFzfLXlByJU4oluBURv2cKkiZTS20N03W7Cy9JfBwvbCqG+wC1\n\
+    m9rb7uKVNMe9l6hIwGtisOdMqDBtMo9s8zSiLZ3KUJ7pwLZmhE6fo0suVsJCoZTX\n\
+    DbVg6WMs7V+Be/Njjw7M7b90/81ddQeyLg6XQARHGT2FHPTbDg0iBfEkioN3c5Dn\n\
+    KhieqP8ch6oZXGilxxwtU9Qj3+62wtgxAgkUh9GdS2E33J737Eb0TNgWDMqXIitX\n\
+    uz3LhOsXQU8/jv1QFDxj0PrhyUlUWCba1tfBgaz6tN7FPSFT6ZAVtA36nlb7LpY6\n\
+    JwIDAQAB\n\
+    -----END PUBLIC KEY-----\n";
+
+#[tokio::test]
+async fn a_server_that_has_forgotten_the_password_gets_it_locked_with_its_key() {
+    let forgetful = Server {
+        offers: "caching_sha2_password",
+        cached: false,
+        value: KEY,
+        ..MARIADB
+    };
+    let (address, log) = runs(forgetful).await;
+    assert_eq!(
+        first(Written::Mysql(mysql(address, false))).await,
+        passed("logged in")
+    );
+    // As long as the key, whatever the password is.
+    assert_eq!(*log.lock().unwrap(), ["prober", "locked in 256 bytes", "\u{1}"]);
 }
 
 #[tokio::test]

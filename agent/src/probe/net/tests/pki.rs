@@ -37,7 +37,7 @@ impl Authority {
 
     /// For a server of these names.
     pub fn server(&self, names: &[&str]) -> Pair {
-        self.sign(params(names, ExtendedKeyUsagePurpose::ServerAuth))
+        self.sign(&params(names, ExtendedKeyUsagePurpose::ServerAuth))
     }
 
     /// The same, valid until the end of 2 January 2026.
@@ -45,14 +45,14 @@ impl Authority {
         let mut params = params(names, ExtendedKeyUsagePurpose::ServerAuth);
         params.not_before = date_time_ymd(2025, 1, 1);
         params.not_after = date_time_ymd(2026, 1, 2);
-        self.sign(params)
+        self.sign(&params)
     }
 
     pub fn client(&self) -> Pair {
-        self.sign(params(&["prober"], ExtendedKeyUsagePurpose::ClientAuth))
+        self.sign(&params(&["prober"], ExtendedKeyUsagePurpose::ClientAuth))
     }
 
-    fn sign(&self, params: CertificateParams) -> Pair {
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         Pair {
             certificate: params.signed_by(&key, &self.0).unwrap().pem(),
