@@ -5,6 +5,7 @@ mod duty;
 mod edits;
 mod healing;
 mod kit;
+mod moves;
 mod properties;
 mod quorums;
 mod severity;
