@@ -17,7 +17,7 @@ type Case = (
     &'static [(&'static str, &'static str)],
 );
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 18] = [
     (
         "control-plane",
         "cp-2",
@@ -28,8 +28,26 @@ const CASES: [Case; 7] = [
     ("fast-failover", "alpha", &[]),
     ("ipv6", "alpha", &[]),
     ("keepalived", "alpha", &[]),
+    (
+        "probes/control-plane",
+        "cp-2",
+        &[("node-role.kubernetes.io/control-plane", "")],
+    ),
+    ("probes/databases", "alpha", &[]),
+    ("probes/flapping", "alpha", &[]),
+    ("probes/handlers", "alpha", &[]),
+    ("probes/haproxy", "alpha", &[]),
+    ("probes/mirrored", "beta", &[]),
+    ("probes/nginx", "alpha", &[]),
+    ("probes/placement", "beta", &[]),
+    ("probes/quorum", "alpha", &[]),
+    ("probes/sync-group", "alpha", &[]),
+    ("probes/weights", "alpha", &[]),
     ("two-nodes", "alpha", &[]),
 ];
+
+/// What is said about examples that are meant for a cluster when a file has them: the example and the field.
+const WARNINGS: [(&str, &str); 1] = [("probes/control-plane", "spec.maintenance")];
 
 fn load(example: &str, node: &str, labels: &[(&str, &str)]) -> Result<Loaded, String> {
     let path = Path::new(EXAMPLES).join(example).with_extension("yaml");
@@ -56,17 +74,23 @@ fn owned(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_example_renders_to_its_snapshot_without_a_warning() {
+fn every_example_renders_to_its_snapshot_and_warns_of_nothing_but_what_needs_a_cluster() {
     for (example, node, labels) in CASES {
         let loaded = load(example, node, labels).unwrap();
-        assert_eq!(loaded.warnings, [], "{example}");
+        let said: Vec<_> = loaded
+            .warnings
+            .iter()
+            .map(|warning| (example, &*warning.field))
+            .collect();
+        let expected = WARNINGS.iter().filter(|(of, _)| *of == example);
+        assert_eq!(said, expected.copied().collect::<Vec<_>>(), "{example}");
         assert_eq!(
             loaded.spec.groups.len(),
             loaded.rendered.groups.len(),
             "{example}"
         );
         insta::assert_snapshot!(
-            format!("{example}-on-{node}"),
+            format!("{}-on-{node}", example.replace('/', "-")),
             yaml::write(&loaded.rendered).unwrap()
         );
     }
@@ -99,11 +123,17 @@ fn an_example_means_the_same_from_a_file_and_from_the_api_and_survives_being_wri
 
 #[test]
 fn every_file_in_examples_is_one_of_the_cases() {
-    let files: BTreeSet<String> = std::fs::read_dir(EXAMPLES)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+    let of_folder = |folder: &str, prefix: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(Path::new(EXAMPLES).join(folder)).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .map(|path| format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap()))
+            .collect()
+    };
+    let files: BTreeSet<String> = [of_folder("", ""), of_folder("probes", "probes/")]
+        .concat()
+        .into_iter()
         .collect();
     assert_eq!(
         files,

@@ -141,6 +141,7 @@ fn good_groups() -> Outcome {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut files = manifests(&examples)?;
     files.extend(manifests(&examples.join("kubernetes"))?);
+    files.extend(manifests(&examples.join("probes"))?);
     files.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/tests/probes.yaml"));
     assert!(files.len() > 7, "{files:?}");
     for file in &files {
