@@ -11,7 +11,7 @@
 
 mod change;
 mod channel;
-mod parse;
+pub(crate) mod parse;
 mod plan;
 mod socket;
 mod table;

@@ -163,11 +163,13 @@ fn address(payload: &[u8]) -> Option<Found> {
     Some(found)
 }
 
-fn attributes_of(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+/// The attributes that follow a message's fixed part, as far as they are whole.
+pub(crate) fn attributes_of(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 
-fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
+/// An address of `family`.
+pub(crate) fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
     match i32::from(family) {
         libc::AF_INET => <[u8; 4]>::try_from(bytes)
             .ok()

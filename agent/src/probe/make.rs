@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use holdfast_api::model::probe as model;
 use holdfast_health::{Outcome, Run};
 
 use super::access::Access;
 use super::check::{Check, Scene};
-use super::local::{Exec, File, Process, Processes};
-use super::net;
 use super::runner::Make;
+use super::{local, net};
 
 /// Makes checks for an agent with this access to its node.
 pub fn make(access: Access) -> Make {
-    let processes = Processes::default();
-    Arc::new(move |check| match check {
-        model::Check::Exec(exec) => Box::new(Exec::new(exec.clone(), &access)),
-        model::Check::Process(process) => Box::new(Process::new(process.clone(), processes.clone())),
-        model::Check::File(file) => Box::new(File::new(file.clone())),
-        other => net::build(other).unwrap_or_else(|| Box::new(Missing)),
+    let node = local::Node::default();
+    Arc::new(move |check| {
+        local::build(check, &access, &node)
+            .or_else(|| net::build(check))
+            .unwrap_or_else(|| Box::new(Missing))
     })
 }
 

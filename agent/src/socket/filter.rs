@@ -146,6 +146,36 @@ pub fn neighbor_program(addresses: &[Ipv6Addr]) -> Program {
     finish(program, addresses.len())
 }
 
+/// The program for a raw ICMP or ICMPv6 socket: passes answers to echo requests with this identifier and nothing else.
+pub fn echo_program(family: Family, identifier: u16) -> Program {
+    const REPLY_V4: u32 = 0;
+    const REPLY_V6: u32 = 129;
+    const IDENTIFIER: u32 = 4;
+    // A raw IPv4 socket gets the IP header, of whatever length; a raw IPv6 socket gets the payload.
+    let (mut program, mode, reply) = match family {
+        Family::V4 => (
+            vec![(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0, 0, 0)],
+            libc::BPF_IND,
+            REPLY_V4,
+        ),
+        Family::V6 => (Vec::new(), libc::BPF_ABS, REPLY_V6),
+    };
+    program.extend([
+        (libc::BPF_LD | libc::BPF_B | mode, 0, 0, 0),
+        (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, reply),
+        (libc::BPF_LD | libc::BPF_H | mode, 0, 0, IDENTIFIER),
+        (
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            u32::from(identifier),
+        ),
+        (libc::BPF_RET | libc::BPF_K, 0, 0, ACCEPT),
+        (libc::BPF_RET | libc::BPF_K, 0, 0, DROP),
+    ]);
+    Program(program)
+}
+
 /// The addresses of one family, if they are few enough to be listed in a program.
 pub fn listed<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -189,6 +219,10 @@ mod tests {
                     a = load(byte(x + k))?;
                 } else if known(&[libc::BPF_LD, libc::BPF_B, libc::BPF_ABS]) {
                     a = load(byte(k))?;
+                } else if known(&[libc::BPF_LD, libc::BPF_H, libc::BPF_IND]) {
+                    a = load((0..2).try_fold(0, |sum, n| Some(sum << 8 | byte(x + k + n)?)))?;
+                } else if known(&[libc::BPF_LD, libc::BPF_H, libc::BPF_ABS]) {
+                    a = load((0..2).try_fold(0, |sum, n| Some(sum << 8 | byte(k + n)?)))?;
                 } else if known(&[libc::BPF_LD, libc::BPF_W, libc::BPF_ABS]) {
                     a = load((0..4).try_fold(0, |sum, n| Some(sum << 8 | byte(k + n)?)))?;
                 } else if known(&[libc::BPF_LD, libc::BPF_IMM]) {
@@ -290,6 +324,28 @@ mod tests {
                 !passes(&program, &message(136, other.parse().unwrap())),
                 "{other}"
             );
+        }
+    }
+
+    #[test]
+    fn answers_to_ones_own_echo_requests_pass_and_nothing_else_does() {
+        let message =
+            |kind: u8, identifier: u16| [&[kind, 0, 0, 0][..], &identifier.to_be_bytes(), &[0, 1]].concat();
+        let v6 = echo_program(Family::V6, 0x1234);
+        assert!(passes(&v6, &message(129, 0x1234)));
+        assert!(!passes(&v6, &message(128, 0x1234)), "a request");
+        assert!(!passes(&v6, &message(129, 0x1235)), "another's answer");
+        assert!(!passes(&v6, &[129]));
+        let v4 = echo_program(Family::V4, 0x1234);
+        for words in 5..=15 {
+            let packet = |message: Vec<u8>| {
+                let mut header = vec![0; words * 4];
+                header[0] = 0x40 | u8::try_from(words).unwrap();
+                [header, message].concat()
+            };
+            assert!(passes(&v4, &packet(message(0, 0x1234))), "{words}");
+            assert!(!passes(&v4, &packet(message(8, 0x1234))), "a request");
+            assert!(!passes(&v4, &packet(message(0, 0x1235))), "another's answer");
         }
     }
 

@@ -9,6 +9,7 @@ mod vrrp;
 use std::io;
 
 pub use filter::VridSet;
+pub(crate) use filter::echo_program;
 pub use neighbor::{Claim, NeighborSocket};
 pub use outbox::{FrameOutbox, Outbox, SendReport};
 pub use vrrp::{Inbox, VrrpSocket};

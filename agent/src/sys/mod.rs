@@ -31,6 +31,21 @@ pub fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16) -> io:
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })
 }
 
+/// Has the kernel look at what a request on this netlink socket asks for exactly, instead of answering with everything.
+pub fn ask_exactly(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let yes: libc::c_int = 1;
+    // SAFETY: the pointer and the length describe `yes`, which outlives the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_GET_STRICT_CHK,
+            (&raw const yes).cast(),
+            mem::size_of_val(&yes) as libc::socklen_t,
+        )
+    })
+}
+
 /// Has tokio watch a non-blocking descriptor. To be called within a tokio runtime with its IO driver.
 pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is the same open descriptor until it is dropped, and the result owns it.
