@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
+use super::abrupt::Abrupt;
 use super::aside::Aside;
 use super::failure::Failure;
 use super::name::Name;
@@ -70,7 +71,7 @@ impl Dialer {
                 any_of(addresses, *port).await
             }
         };
-        Ok(Box::new(stream?))
+        Ok(Box::new(Abrupt(stream?)))
     }
 
     /// How the host is called in requests and certificates if nobody says otherwise, and the port.

@@ -37,6 +37,11 @@ impl Failure {
         Self { outcome, message }
     }
 
+    /// The same as what a run found.
+    pub fn into_run(self) -> Run {
+        Run::new(self.outcome, self.message)
+    }
+
     /// The same, with what was being done before it.
     pub fn during(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -98,12 +103,6 @@ impl Failure {
             other => format!("TLS handshake: {}", quote(other.to_string().as_bytes())),
         };
         Self::failed(message)
-    }
-}
-
-impl From<Failure> for Run {
-    fn from(failure: Failure) -> Self {
-        Self::new(failure.outcome, failure.message)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each run opens a connection of its own, because that is what is tested, and leaves nothing behind when it ends or is
 //! dropped. Nothing here waits on the thread that runs the probes: names and files are looked at aside.
 
+mod abrupt;
 mod alongside;
 mod aside;
 mod dial;
@@ -70,7 +71,7 @@ impl<L: Look> Check for Looking<L> {
         async {
             match self.0.look().await {
                 Ok(message) => Run::new(Outcome::Passed, message),
-                Err(failure) => failure.into(),
+                Err(failure) => failure.into_run(),
             }
         }
         .boxed()
@@ -86,7 +87,7 @@ struct Unusable(Failure);
 
 impl Check for Unusable {
     fn run<'a>(&'a mut self, _: &'a Scene) -> BoxFuture<'a, Run> {
-        core::future::ready(self.0.clone().into()).boxed()
+        core::future::ready(self.0.clone().into_run()).boxed()
     }
 }
 
