@@ -152,9 +152,10 @@ impl<N: Node> Follower<N> {
         self.node.lack(None);
         tracing::debug!("logind waits for this agent before the node shuts down");
         let begun = manager.preparing_for_shutdown().await.unwrap_or(false);
-        if begun != self.given_up {
-            self.turn(begun, &mut lock, &manager).await?;
+        if begun && self.given_up {
+            lock = None;
         }
+        self.turn(begun, &mut lock, &manager).await?;
         while let Some(signal) = signals.next().await {
             let begins = *signal.args()?.start();
             self.turn(begins, &mut lock, &manager).await?;
@@ -169,7 +170,9 @@ impl<N: Node> Follower<N> {
         lock: &mut Option<OwnedFd>,
         manager: &ManagerProxy<'_>,
     ) -> zbus::Result<()> {
-        self.given_up = begins;
+        if core::mem::replace(&mut self.given_up, begins) == begins {
+            return Ok(());
+        }
         if !begins {
             tracing::info!("the node does not shut down after all: taking part again");
             self.node.give_up(false).await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Lints know test functions, not their helpers.
 
 mod namespace;
+mod probes;
 
 use std::io::{Read as _, Write as _};
 

@@ -40,6 +40,8 @@ impl Daemon {
             .arg(format!("--config-file={}/bus.conf", folder.path().display()))
             .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address"])
             .stdout(Stdio::piped())
+            // It may not have as many open files as it would like to, and says so.
+            .stderr(Stdio::null())
             .spawn()
             .expect("dbus-daemon of Debian's package dbus-daemon is needed");
         let mut line = String::new();
