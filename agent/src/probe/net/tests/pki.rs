@@ -1,6 +1,6 @@
 //! Certificates for tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use holdfast_api::model::probe::{Material, Secret, Tls, Trust};
 use rcgen::{
@@ -11,7 +11,8 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 
 /// An authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -21,6 +22,47 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub struct Pair {
     pub certificate: String,
     pub key: String,
+}
+
+impl Pair {
+    fn parsed(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        (chain.collect::<Result<_, _>>().unwrap(), key)
+    }
+}
+
+/// What a server shows now.
+#[derive(Debug)]
+pub struct Shown(Mutex<Arc<CertifiedKey>>);
+
+impl Shown {
+    pub fn change(&self, pair: &Pair) {
+        *self.0.lock().unwrap() = certified(pair);
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.lock().unwrap()))
+    }
+}
+
+fn certified(pair: &Pair) -> Arc<CertifiedKey> {
+    let (chain, key) = pair.parsed();
+    let key = ring::sign::any_supported_type(&key).unwrap();
+    Arc::new(CertifiedKey::new(chain, key))
+}
+
+/// A server that shows `pair` until it is changed, and remembers its clients' sessions meanwhile.
+pub fn changing(pair: &Pair) -> (tokio_rustls::TlsAcceptor, Arc<Shown>) {
+    let shown = Arc::new(Shown(Mutex::new(certified(pair))));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
+    (Arc::new(config).into(), shown)
 }
 
 impl Authority {
@@ -96,10 +138,7 @@ pub fn acceptor(pair: &Pair, alpn: &[&str], clients: Option<&Authority>) -> toki
             builder.with_client_cert_verifier(verifier.build().unwrap())
         }
     };
-    let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
-        .collect::<Result<_, _>>()
-        .unwrap();
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    let (chain, key) = pair.parsed();
     let mut config = builder.with_single_cert(chain, key).unwrap();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config).into()

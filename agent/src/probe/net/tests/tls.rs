@@ -6,7 +6,7 @@ use std::path::Path;
 use holdfast_api::model::probe::{Http, Material, Tls, Trust};
 
 use super::http::{Seen, Served, http, serve_http2};
-use super::pki::{Authority, Pair, acceptor, at_hand};
+use super::pki::{Authority, Pair, acceptor, at_hand, changing};
 use super::*;
 
 /// A server that shows `pair` and answers 200 by HTTP/1.1.
@@ -104,12 +104,13 @@ async fn a_certificate_that_proves_nothing_is_refused_with_the_reason_and_believ
 #[tokio::test]
 async fn a_certificate_is_looked_at_anew_in_each_run() {
     let authority = Authority::new();
-    let current = std::sync::Arc::new(std::sync::Mutex::new(authority.server(&LOCAL)));
-    let shown = std::sync::Arc::clone(&current);
+    let (acceptor, shown) = changing(&authority.server(&LOCAL));
     let address = server(move |stream| {
-        let acceptor = acceptor(&shown.lock().unwrap(), &[], None);
+        let acceptor = acceptor.clone();
         async move {
             if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut asked = [0; 4096];
+                let _asked = stream.read(&mut asked).await;
                 let _gone = stream
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                     .await;
@@ -122,7 +123,7 @@ async fn a_certificate_is_looked_at_anew_in_each_run() {
     for _ in 0..2 {
         assert_eq!(found(&mut check).await, passed("answered 200"));
     }
-    *current.lock().unwrap() = authority.expired(&LOCAL);
+    shown.change(&authority.expired(&LOCAL));
     assert_eq!(
         found(&mut check).await,
         failed("certificate expired on 2026-01-02")
