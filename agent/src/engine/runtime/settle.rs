@@ -22,8 +22,9 @@ impl Runtime {
     pub(super) fn judge(&mut self, name: String, judged: Option<Judged>) {
         let slot = self.slots.get(&name).copied();
         if let Some(group) = slot.and_then(|slot| self.groups[slot].as_mut()) {
+            let before = group.judgement;
             group.take(judged.as_ref());
-            self.unsettled |= group.spec.sync_group.is_some();
+            self.unsettled |= group.spec.sync_group.is_some() && group.judgement != before;
         }
         // The sentence that explains a change has to be there when it is made.
         match judged {
