@@ -127,7 +127,8 @@ fn rules() -> String {
          node that reads files say these sentences with file, line and column; `…` stands for the value in question.\n\
          Rules marked *file* hold for groups from files only, where nobody fills in what is missing. What breaks a rule is\n\
          refused, except by rules marked *warning*. In a cluster the API server says the sentences of rules marked *API\n\
-         server* before it stores a group; the operator says the others in the group's status.\n\n",
+         server* before it stores a group; the operator says the others in the group's status. A rule that holds for several\n\
+         fields is listed with the first of them.\n\n",
     );
     page.push_str("| Rule | Field | Sentence | |\n|---|---|---|---|\n");
     for rule in TABLE {
