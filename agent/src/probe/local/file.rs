@@ -113,7 +113,7 @@ fn look(path: &Path, adds: bool) -> Run {
     }
 }
 
-/// The beginning of a file; `None` if it is something that could keep its reader waiting.
+/// What a file holds, as far as it shows whether that is too much; `None` if it is something that could keep its reader waiting.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = OpenOptions::new()
         .read(true)
@@ -123,12 +123,16 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let mut text = Vec::new();
-    file.take(LONGEST).read_to_end(&mut text)?;
+    file.take(LONGEST + 1).read_to_end(&mut text)?;
     Ok(Some(text))
 }
 
 /// The number that is all there is, or why there is none.
 fn number(text: &[u8]) -> Result<i16, String> {
+    // What comes after it might be another number.
+    if text.len() as u64 > LONGEST {
+        return Err(format!("is longer than {LONGEST} bytes, as no number is"));
+    }
     let text = String::from_utf8_lossy(text.trim_ascii());
     if text.is_empty() {
         return Err("is empty, and no number".to_owned());

@@ -113,6 +113,17 @@ fn a_number_has_a_sign_perhaps_and_space_around_it_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_follows_a_number_far_behind_is_not_overlooked() {
+    let mut case = Case::new("weight", true);
+    case.write("weight", &format!("5{}", " ".repeat(255)));
+    assert_eq!(case.adds().await, Some(5));
+    case.write("weight", &format!("5{}-150", " ".repeat(255)));
+    let run = case.run().await;
+    assert_eq!(run.outcome, Outcome::Failed);
+    assert!(run.message.contains("longer than 256 bytes"), "{}", run.message);
+}
+
+#[tokio::test]
 async fn a_file_passes_while_it_exists() {
     let mut case = Case::new("flag", false);
     let run = case.run().await;
