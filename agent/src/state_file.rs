@@ -198,6 +198,7 @@ mod tests {
                 priority: Priority::DEFAULT,
                 silence: None,
             },
+            interface: None,
             message: String::new(),
         }
     }

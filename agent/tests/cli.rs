@@ -170,3 +170,36 @@ fn without_privilege_run_ends_with_3_and_says_how_to_grant_it() {
         assert!(err(&output).contains(word), "{}", err(&output));
     }
 }
+
+#[test]
+fn check_shows_presets_as_the_ordinary_probes_that_they_are() {
+    let probes = "  probes:\n  - {name: api, preset: KubeAPIServer, failureThreshold: 2}\n  - {name: up, file: {path: /run/up}}\n";
+    let folder = written(&(GROUP.replace("  nodeSelector: {matchLabels: {role: web}}\n", "") + probes));
+    let output = agent(&[
+        "check",
+        "--config",
+        as_text(folder.path()),
+        "--node",
+        "cp-1",
+        "-o",
+        "probes",
+    ]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let shown = out(&output);
+    let probes = shown.strip_prefix("# web\n").unwrap();
+    assert!(
+        probes.contains("/readyz?exclude=etcd") && probes.contains("kubernetes.default.svc"),
+        "{shown}"
+    );
+    assert!(
+        probes.contains("failureThreshold: 2") && probes.contains("/run/up"),
+        "{shown}"
+    );
+    assert!(!probes.contains("preset"), "{shown}");
+
+    // What is shown may be written in place of the preset.
+    let indented: String = probes.lines().map(|line| format!("  {line}\n")).collect();
+    let again = written(&(GROUP.to_owned() + &indented));
+    let output = agent(&["check", "--config", as_text(again.path())]);
+    assert_eq!(code(&output), 0, "{}\n{indented}", err(&output));
+}

@@ -1,9 +1,13 @@
 //! `holdfast-agent check`.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use holdfast_api::model::{Mode, NodeGroup};
+use holdfast_api::presets;
 use holdfast_api::render::NodeFacts;
+use holdfast_api::v1alpha1::Probe;
 
 use super::{CheckArgs, complain, say};
 use crate::report::words;
@@ -11,6 +15,16 @@ use crate::source::{Files, Offer, Refusal};
 
 /// The name under which a configuration is checked if none is given; no node is called so.
 const NO_NODE: &str = "";
+
+/// What is shown of a configuration that is right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Output {
+    /// One line a group.
+    #[default]
+    Summary,
+    /// The probes that the node would run as YAML, with presets as the ordinary probes that they are.
+    Probes,
+}
 
 /// Prints every problem, or what a node would run. Code 0 without a problem, 1 with any.
 pub fn check(args: &CheckArgs) -> ExitCode {
@@ -21,8 +35,20 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     };
     match Files::new(&args.config, facts).load() {
         Ok(offer) => {
-            say(&accepted(&offer, args.node.as_deref()));
-            ExitCode::SUCCESS
+            let shown = match args.output {
+                Output::Summary => Ok(accepted(&offer, args.node.as_deref())),
+                Output::Probes => probes(&offer),
+            };
+            match shown {
+                Ok(shown) => {
+                    say(&shown);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => {
+                    complain(&format!("holdfast-agent: writing the probes as YAML: {error}\n"));
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(refusal) => {
             complain(&refused(&refusal));
@@ -64,6 +90,19 @@ fn accepted(offer: &Offer, node: Option<&str>) -> String {
         ));
     }
     text(&lines)
+}
+
+/// The probes of each group as YAML, presets as the ordinary probes that they are.
+fn probes(offer: &Offer) -> Result<String, String> {
+    let mut text = String::new();
+    for group in offer.rendered.iter().filter(|group| !group.probes.is_empty()) {
+        let probes: Vec<Probe> = group.probes.iter().flat_map(presets::expand).collect();
+        let probes = BTreeMap::from([("probes", probes)]);
+        let yaml = holdfast_api::yaml::write(&probes).map_err(|error| error.to_string())?;
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "# {}\n{yaml}", group.name);
+    }
+    Ok(text)
 }
 
 fn text(lines: &[String]) -> String {

@@ -106,7 +106,10 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   holdfast-agent check --config /etc/holdfast
-  holdfast-agent check --config web.yaml --node web-2 --node-label role=web";
+  holdfast-agent check --config web.yaml --node web-2 --node-label role=web
+
+  What does `preset: KubeAPIServer` look at?
+    holdfast-agent check --config vip.yaml --node cp-1 -o probes";
 
 /// Which node this is.
 #[derive(Args, Clone, Debug)]
@@ -234,6 +237,17 @@ struct CheckArgs {
     /// Also show what this node would run
     #[arg(long, value_name = "NAME", env = "HOLDFAST_NODE", value_parser = node_name)]
     node: Option<String>,
+
+    /// What to show
+    #[arg(
+        short,
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        requires_if("probes", "node")
+    )]
+    output: check::Output,
 
     #[command(flatten)]
     labels: LabelArgs,

@@ -56,6 +56,8 @@ pub enum Event {
         router: RouterIdentity,
         /// From, to, reason, priority, silence.
         transition: Transition,
+        /// The interface of its election, if there is one now.
+        interface: Option<String>,
         /// In a sentence, for the log.
         message: String,
     },

@@ -75,6 +75,7 @@ mod tests {
             group: group.into(),
             router: RouterIdentity::example(),
             transition,
+            interface: None,
             message: String::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! From what is written to what looks: the one place that knows every kind of check.
+//! From what is written to what looks.
 
 use std::sync::Arc;
 
@@ -14,19 +14,21 @@ use super::{local, net};
 pub fn make(access: Access) -> Make {
     let node = local::Node::default();
     Arc::new(move |check| {
-        local::build(check, &access, &node)
-            .or_else(|| net::build(check))
-            .unwrap_or_else(|| Box::new(Missing))
+        let here = || local::build(check, &access, &node);
+        net::build(check)
+            .or_else(here)
+            .unwrap_or_else(|| Box::new(Nobody))
     })
 }
 
-struct Missing;
+/// For what neither of the two knows, of which there is nothing: a probe must not seem to pass if ever there is.
+struct Nobody;
 
-impl Check for Missing {
+impl Check for Nobody {
     fn run<'a>(&'a mut self, _: &'a Scene) -> BoxFuture<'a, Run> {
         let run = Run::new(
             Outcome::CouldNotRun,
-            "this agent does not know this kind of probe: use an agent of the operator's version",
+            "this agent does not know how to look at this",
         );
         Box::pin(core::future::ready(run))
     }

@@ -94,9 +94,14 @@ impl Prober {
         self.ask(Order::Report).await
     }
 
-    /// A group is in this state now, with this priority: programs that are run may want to know.
-    pub fn note_state(&self, group: &str, state: &'static str, priority: u8) {
-        self.scenes.note_state(group, state, priority);
+    /// A group is in this state now, with this priority, on this interface: what is run may want to know.
+    pub fn note_state(&self, group: &str, state: &'static str, priority: u8, interface: Option<String>) {
+        self.scenes.note_state(group, state, priority, interface);
+    }
+
+    /// A group has this priority now.
+    pub fn note_priority(&self, group: &str, priority: u8) {
+        self.scenes.note_priority(group, priority);
     }
 
     /// Waits for something that somebody may be waiting to hear: a verdict that has changed. Safe to cancel.

@@ -89,14 +89,12 @@ impl Bench {
             loop {
                 let begin = Instant::now();
                 let scene = bench.scenes.of(&name.group, &name.probe);
-                let run = match look(&mut checks, &scene, probe.timing.timeout).await {
-                    Ok(run) => run,
-                    Err(Panicked) => {
-                        // Who knows in what state that has left them.
-                        checks = bench.make_all(&probe.checks);
-                        Run::new(Outcome::CouldNotRun, PANICKED)
-                    }
-                };
+                let looked = look(&mut checks, &scene, probe.timing.timeout).await;
+                let run = looked.unwrap_or_else(|Panicked| {
+                    // Who knows in what state that has left them.
+                    checks = bench.make_all(&probe.checks);
+                    Run::new(Outcome::CouldNotRun, PANICKED)
+                });
                 if !bench.say(&name, run, begin, false).await {
                     return;
                 }
@@ -181,17 +179,15 @@ async fn look(checks: &mut [Box<dyn Check>], scene: &Scene, timeout: Duration) -
         }
         found
     };
-    match tokio::time::timeout(timeout, AssertUnwindSafe(all).catch_unwind()).await {
-        Ok(run) => run.map_err(|_| Panicked),
-        Err(_) => {
-            let check = checks.get(looked_at.load(Ordering::Relaxed));
-            let how_far = check.and_then(|check| check.interrupted());
-            let how_far = how_far.map_or_else(String::new, |how_far| format!(": {how_far}"));
-            let within = words::interval(timeout);
-            Ok(Run::new(
-                Outcome::TimedOut,
-                format!("no answer within {within}{how_far}"),
-            ))
-        }
+    if let Ok(run) = tokio::time::timeout(timeout, AssertUnwindSafe(all).catch_unwind()).await {
+        return run.map_err(|_| Panicked);
     }
+    let check = checks.get(looked_at.load(Ordering::Relaxed));
+    let how_far = check.and_then(|check| check.interrupted());
+    let how_far = how_far.map_or_else(String::new, |how_far| format!(": {how_far}"));
+    let within = words::interval(timeout);
+    Ok(Run::new(
+        Outcome::TimedOut,
+        format!("no answer within {within}{how_far}"),
+    ))
 }

@@ -18,7 +18,9 @@ pub struct Scenes {
 struct Known {
     state: &'static str,
     priority: u8,
-    interface: Option<String>,
+    /// The interface that is written, and the one that the engine has found.
+    written: Option<String>,
+    found: Option<String>,
 }
 
 /// The state of a group whose virtual router has not started.
@@ -46,16 +48,25 @@ impl Scenes {
             let known = groups.entry(name.clone()).or_insert(Known {
                 state: INITIALIZE,
                 priority: 0,
-                interface: None,
+                written: None,
+                found: None,
             });
-            known.interface.clone_from(&group.interface);
+            known.written.clone_from(&group.interface);
         }
     }
 
-    /// A group is in this state now, with this priority. One that is not known is nobody's concern.
-    pub fn note_state(&self, group: &str, state: &'static str, priority: u8) {
+    /// A group is in this state now, with this priority, on this interface. One that is not known is nobody's concern.
+    pub fn note_state(&self, group: &str, state: &'static str, priority: u8, interface: Option<String>) {
         if let Some(known) = self.groups().get_mut(group) {
             known.state = state;
+            known.priority = priority;
+            known.found = interface;
+        }
+    }
+
+    /// A group has this priority now.
+    pub fn note_priority(&self, group: &str, priority: u8) {
+        if let Some(known) = self.groups().get_mut(group) {
             known.priority = priority;
         }
     }
@@ -68,7 +79,7 @@ impl Scenes {
             node: self.node.to_string(),
             group: group.to_owned(),
             probe: probe.to_owned(),
-            interface: known.and_then(|known| known.interface.clone()),
+            interface: known.and_then(|known| known.found.clone().or_else(|| known.written.clone())),
             state: known.map_or(INITIALIZE, |known| known.state),
             priority: known.map_or(0, |known| known.priority),
         }

@@ -177,7 +177,7 @@ impl World {
         web.probes.into_iter().find(|probe| probe.name == name).unwrap()
     }
 
-    fn from_now_on(&self, program: &str, act: Act) {
+    fn let_it(&self, program: &str, act: Act) {
         self.stage.acts.lock().unwrap().insert(program.to_owned(), act);
     }
 
@@ -274,7 +274,7 @@ fn spec(groups: &[Value]) -> NodeSpec {
 #[tokio::test(start_paused = true)]
 async fn the_engine_knows_how_a_new_group_stands_before_anything_is_found() {
     let mut world = World::new();
-    world.from_now_on("nginx", Act::Hangs);
+    world.let_it("nginx", Act::Hangs);
     world
         .configure(&[web(&[probe("nginx")]), group("db", 8, &[])])
         .await;
@@ -310,7 +310,7 @@ async fn the_engine_is_told_of_verdicts_and_of_no_run() {
     assert_eq!(world.begun("nginx").len(), 51);
     assert!(world.rang().await, "it is known now");
 
-    world.from_now_on("nginx", Act::Fails("connection refused"));
+    world.let_it("nginx", Act::Fails("connection refused"));
     pass(399 * MS).await;
     assert_eq!(world.standings(), []);
     assert!(!world.rang().await);
@@ -338,7 +338,7 @@ async fn the_engine_is_told_of_verdicts_and_of_no_run() {
     assert_eq!((nginx.runs["Passed"], nginx.runs["TimedOut"]), (51, 0));
     assert!(nginx.runs["Failed"] > 300);
 
-    world.from_now_on("nginx", Act::Passes);
+    world.let_it("nginx", Act::Passes);
     pass(200 * MS).await;
     assert_eq!(world.standings(), [Standing::Base]);
 }
@@ -346,7 +346,7 @@ async fn the_engine_is_told_of_verdicts_and_of_no_run() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_hangs_is_cut_off_and_disturbs_no_other() {
     let world = World::new();
-    world.from_now_on("hangs", Act::Hangs);
+    world.let_it("hangs", Act::Hangs);
     world.configure(&[web(&[probe("hangs"), probe("works")])]).await;
     pass(5_900 * MS).await;
     let works: Vec<u128> = (0..30).map(|number| number * 200).collect();
@@ -364,7 +364,7 @@ async fn a_probe_that_hangs_is_cut_off_and_disturbs_no_other() {
 #[tokio::test(start_paused = true)]
 async fn runs_that_take_longer_than_the_period_go_on_at_its_next_multiple() {
     let world = World::new();
-    world.from_now_on("slow", Act::Takes(450 * MS));
+    world.let_it("slow", Act::Takes(450 * MS));
     world.configure(&[web(&[probe("slow")])]).await;
     pass(2_000 * MS).await;
     assert_eq!(world.begun("slow"), [0, 600, 1200, 1800]);
@@ -402,7 +402,7 @@ async fn what_changes_is_looked_at_before_its_time_and_the_runs_after_that_keep_
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_panics_could_not_be_run_and_is_run_again() {
     let world = World::new();
-    world.from_now_on("buggy", Act::Panics);
+    world.let_it("buggy", Act::Panics);
     world.configure(&[web(&[probe("buggy"), probe("works")])]).await;
     pass(700 * MS).await;
     let buggy = world.probe("buggy").await;
@@ -412,7 +412,7 @@ async fn a_probe_that_panics_could_not_be_run_and_is_run_again() {
     );
     assert!(buggy.message.contains("bug in Holdfast"), "{}", buggy.message);
     assert_eq!(world.probe("works").await.runs["Passed"], 4);
-    world.from_now_on("buggy", Act::Passes);
+    world.let_it("buggy", Act::Passes);
     pass(200 * MS).await;
     assert_eq!(world.probe("buggy").await.verdict, "Passing");
 }
@@ -421,10 +421,10 @@ async fn a_probe_that_panics_could_not_be_run_and_is_run_again() {
 async fn an_edit_disturbs_the_probe_that_it_is_about_and_no_other() {
     let mut world = World::new();
     let kept = probe("kept");
-    world.from_now_on("edited", Act::Hangs);
+    world.let_it("edited", Act::Hangs);
     world.configure(&[web(&[kept.clone(), probe("edited")])]).await;
     pass(300 * MS).await;
-    world.from_now_on("edited", Act::Passes);
+    world.let_it("edited", Act::Passes);
     world.told();
     // The same name, another timeout.
     let edited = with(probe("edited"), "timeout", json!("2s"));
@@ -531,14 +531,14 @@ async fn healing_is_tried_before_a_node_is_given_up() {
     world.configure(&[web(&[heals])]).await;
     pass(100 * MS).await;
     world.told();
-    world.from_now_on("nginx", Act::Fails("gone"));
-    world.from_now_on("restart", Act::Takes(300 * MS));
+    world.let_it("nginx", Act::Fails("gone"));
+    world.let_it("restart", Act::Takes(300 * MS));
     pass(600 * MS).await;
     assert_eq!(world.probe("nginx").await.verdict, "Recovering");
     assert_eq!(world.begun("restart"), [600]);
     assert_eq!(world.standings(), [], "it is not given up yet");
     // It does not help, is tried once more, hangs this time, and the node is given up.
-    world.from_now_on("restart", Act::Hangs);
+    world.let_it("restart", Act::Hangs);
     pass(20_000 * MS).await;
     assert_eq!(world.begun("restart").len(), 2);
     let nginx = world.probe("nginx").await;
@@ -556,9 +556,9 @@ async fn a_node_that_comes_and_goes_is_held_back_and_says_until_when() {
     world.configure(&[web(&[probe("nginx")])]).await;
     pass(100 * MS).await;
     for _ in 0..3 {
-        world.from_now_on("nginx", Act::Fails("gone"));
+        world.let_it("nginx", Act::Fails("gone"));
         pass(5_000 * MS).await;
-        world.from_now_on("nginx", Act::Passes);
+        world.let_it("nginx", Act::Passes);
         pass(5_000 * MS).await;
     }
     let told = world.standings();
@@ -572,7 +572,8 @@ async fn a_node_that_comes_and_goes_is_held_back_and_says_until_when() {
         report["web"].priority_explained.contains("held back"),
         "{report:?}"
     );
-    pass(Duration::try_from(until.duration_since(NOON)).unwrap() - world.start.elapsed() + 10 * MS).await;
+    let at = world.start + Duration::try_from(until.duration_since(NOON)).unwrap();
+    tokio::time::sleep_until(at + 10 * MS).await;
     assert_eq!(world.standings(), [Standing::Base]);
     assert_eq!(world.report().await["web"].held_back_until, None);
 }
@@ -582,31 +583,31 @@ async fn what_is_run_is_told_for_whom() {
     let world = World::new();
     world.configure(&[web(&[probe("nginx")])]).await;
     pass(100 * MS).await;
-    world.scenes.note_state("web", "Active", 200);
-    world.scenes.note_state("gone", "Active", 200);
+    world
+        .scenes
+        .note_state("web", "Active", 200, Some("eth0".to_owned()));
+    world.scenes.note_state("gone", "Active", 200, None);
+    pass(200 * MS).await;
+    world.scenes.note_priority("web", 150);
     pass(200 * MS).await;
     let scenes = world.stage.scenes.lock().unwrap();
     let seen = |place: usize| {
         let scene = &scenes[place];
-        let Scene {
-            node, group, probe, ..
-        } = scene;
-        (
-            node.as_str(),
-            group.as_str(),
-            probe.as_str(),
-            scene.state,
-            scene.priority,
-        )
+        assert_eq!(
+            (scene.node.as_str(), scene.group.as_str(), scene.probe.as_str()),
+            ("cp-1", "web", "nginx")
+        );
+        (scene.state, scene.priority, scene.interface.as_deref())
     };
-    assert_eq!(seen(0), ("cp-1", "web", "nginx", "Initialize", 0));
-    assert_eq!(seen(1), ("cp-1", "web", "nginx", "Active", 200));
+    assert_eq!(seen(0), ("Initialize", 0, None));
+    assert_eq!(seen(1), ("Active", 200, Some("eth0")));
+    assert_eq!(seen(2), ("Active", 150, Some("eth0")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_run_is_no_failing_service() {
     let world = World::new();
-    world.from_now_on("nginx", Act::CannotRun);
+    world.let_it("nginx", Act::CannotRun);
     world.configure(&[web(&[probe("nginx")])]).await;
     pass(100 * MS).await;
     let nginx = world.probe("nginx").await;

@@ -233,13 +233,19 @@ impl Running {
         }
         match event {
             Event::Transition {
-                group, transition, ..
+                group,
+                transition,
+                interface,
+                ..
             } => {
-                self.prober
-                    .note_state(group, transition.to.name(), transition.priority.get());
+                let (state, priority) = (transition.to.name(), transition.priority.get());
+                self.prober.note_state(group, state, priority, interface.clone());
                 self.report();
             }
-            Event::PriorityChanged { .. } => self.report(),
+            Event::PriorityChanged { group, to, .. } => {
+                self.prober.note_priority(group, to.get());
+                self.report();
+            }
             Event::Notice { .. } | Event::Withdrawn { .. } | Event::Stopped => {}
         }
     }

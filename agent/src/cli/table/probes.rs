@@ -46,7 +46,7 @@ pub fn table(groups: &[GroupStatus], now: Timestamp, paint: Paint) -> String {
     }
     let columns: Vec<&Column<Row>> = COLUMNS.iter().collect();
     columns::render(&columns, &rows, now, paint, |title, row| {
-        (title == "VERDICT").then(|| tone(&row.probe)).flatten()
+        (title == "VERDICT").then(|| tone(&row.probe))
     })
 }
 
@@ -67,11 +67,11 @@ pub fn details(group: &GroupStatus, paint: Paint) -> String {
     text
 }
 
-fn tone(probe: &ProbeStatus) -> Option<Tone> {
+fn tone(probe: &ProbeStatus) -> Tone {
     match probe.verdict.as_str() {
-        "Passing" => Some(Tone::Good),
-        "Failing" => Some(Tone::Bad),
-        _ => Some(Tone::Warning),
+        "Passing" => Tone::Good,
+        "Failing" => Tone::Bad,
+        _ => Tone::Warning,
     }
 }
 

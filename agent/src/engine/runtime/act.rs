@@ -308,6 +308,7 @@ impl Runtime {
             group: group.spec.name.clone(),
             router: RouterIdentity::of(&group.spec),
             transition: *transition,
+            interface: group.resolved.interface.as_ref().map(|link| link.name.clone()),
             message,
         });
     }
