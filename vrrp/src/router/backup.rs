@@ -93,6 +93,8 @@ impl VirtualRouter {
                 self.follow(now, heard, out);
                 self.stop_preempting();
             }
+            // The last word of one that has yielded, or one that does not hear the Active router: that is between those two.
+            AsBackup::FollowFor(_) | AsBackup::TakeOver if self.knows_better_than(heard) => {}
             AsBackup::FollowFor(delay) => {
                 self.follow(now, heard, out);
                 let since = *self.watch.worse_since.get_or_insert(now);
@@ -113,8 +115,6 @@ impl VirtualRouter {
                     self.note_active(now, heard);
                 }
             }
-            // An unfit router that cannot hear the Active one believes itself Active: that is between those two.
-            AsBackup::TakeOver if self.knows_better_than(heard) => {}
             AsBackup::TakeOver => {
                 self.note_active(now, heard);
                 self.become_active(now, Reason::ActiveUnfit, out);

@@ -222,6 +222,7 @@ fn delayed_preemption_starts_again_when_a_better_router_is_heard() {
     solo.hear(HIGHER, 50);
     solo.pass(2 * SECOND);
     solo.hear(LOWER, 150);
+    solo.hear(LOWER, 0);
     solo.hear(HIGHER, 50);
     assert_eq!(solo.pass(3 * SECOND - millis(1)), []);
     assert_eq!(
@@ -268,6 +269,22 @@ fn delayed_preemption_starts_again_when_the_router_was_in_doubt_itself_or_away()
             "{what}"
         );
     }
+}
+
+#[test]
+fn delayed_preemption_does_not_begin_with_the_last_word_of_a_worse_router_that_has_yielded() {
+    let mut start = config(100);
+    start.preemption = Preemption::Delayed(millis(500));
+    let mut solo = Solo::backup(start);
+    for _ in 0..5 {
+        solo.hear(HIGHER, 200);
+        solo.hear(LOWER, 50);
+        assert_eq!(solo.snapshot().active_peer, Some(HIGHER));
+        assert_eq!(solo.pass(millis(999)), []);
+    }
+    solo.hear(HIGHER, 0);
+    solo.hear(LOWER, 50);
+    assert_eq!(solo.wakes_in(), millis(500), "once the better one has resigned");
 }
 
 #[test]
