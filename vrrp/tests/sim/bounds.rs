@@ -20,6 +20,8 @@ pub struct Bounds {
     pub unfit_active: Duration,
     /// After that long without an event, nothing is in motion.
     pub settled: Duration,
+    /// Whether the addresses may move so often only.
+    pub moves: bool,
     /// From a planned stop to its successor being Active, the first resignation being lost.
     pub handover: Duration,
     /// A router hands over for no longer than that.
@@ -76,6 +78,7 @@ impl Bounds {
             unfit_active: none_active + two_active,
             // An election, a better one that waits before it preempts, and another better one after that.
             settled: 3 * (none_active + two_active) + slow(preemption_delay) + put_back + 4 * kernel,
+            moves: setup.one_flaps,
             handover: slow(2 * interval) + 2 * lag,
             releasing: slow((4 * interval).max(SUCCESSOR_GRACE)) + lag + kernel,
             unbound: 4 * kernel + 2 * setup.lateness,

@@ -4,15 +4,17 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use holdfast_vrrp::{Instant, Preemption, Priority, State};
+use holdfast_vrrp::{Preemption, State};
 
 use crate::bounds::Bounds;
 use crate::clock::Moment;
 use crate::components::{Component, cliques};
 use crate::invariants::{Invariant, Violation};
 use crate::kernel::Entry;
+use crate::moves::Moves;
 use crate::network::{Damage, Network};
 use crate::node::Node;
+use crate::watched::Watching;
 
 /// A planned handover under way.
 #[derive(Clone, Debug)]
@@ -41,19 +43,8 @@ pub struct Checker {
     /// Since when each node has been handing over.
     releasing: Vec<Option<Moment>>,
     handovers: Vec<Handover>,
-    /// What each node must have heard of the Active router that it has watched since.
-    watched: Vec<Option<Watched>>,
-}
-
-/// What a Backup must have heard of an Active router, because nothing happened for long enough.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Watched {
-    /// Whom it watches, and since when that one is Active.
-    active: (usize, Instant),
-    /// Since when it is Backup itself, and since when its process has been running.
-    since: (Instant, Moment),
-    /// The highest priority with which the other one has stood.
-    highest: Priority,
+    watching: Watching,
+    moves: Moves,
 }
 
 impl Checker {
@@ -68,7 +59,8 @@ impl Checker {
             entitled: vec![false; nodes],
             releasing: vec![None; nodes],
             handovers: Vec::new(),
-            watched: vec![None; nodes],
+            watching: Watching::new(nodes, bounds.two_active),
+            moves: Moves::default(),
         }
     }
 
@@ -105,13 +97,13 @@ impl Checker {
     /// Takes note of who hears whom, and whether always. Call after a change of that, or of who is awake.
     pub fn topology(&mut self, now: Moment, nodes: &[Node], network: &Network) {
         self.damaged = network.damage != Damage::default();
-        self.watched.fill(None);
+        self.watching.forget();
+        let within = |few: &[usize], many: &[usize]| few.iter().all(|member| many.contains(member));
+        let related = |some: &[usize], others: &[usize]| within(some, others) || within(others, some);
         let previous = core::mem::take(&mut self.components);
         for members in cliques(nodes, network) {
             let known = previous.iter().find(|old| old.members == members).cloned();
-            let within = |few: &[usize], many: &[usize]| few.iter().all(|member| many.contains(member));
-            let related = |old: &Component| within(&old.members, &members) || within(&members, &old.members);
-            if !previous.iter().any(related) {
+            if !previous.iter().any(|old| related(&old.members, &members)) {
                 // They have only now begun to hear exactly each other.
                 for member in &members {
                     self.disturbed[*member] = now;
@@ -123,6 +115,12 @@ impl Checker {
                 many: None,
             }));
         }
+        // Somebody who does not hear all of them may take over.
+        let components = &self.components;
+        self.handovers.retain(|handover| {
+            let among = |component: &Component| related(&component.members, &handover.members);
+            components.iter().any(among)
+        });
     }
 
     /// Whether nothing has happened in `node`'s component for so long that nothing moves any more.
@@ -216,6 +214,13 @@ impl Checker {
                 Invariant::NothingMovesUnasked,
                 format!("node {node} went from {from} to {to}"),
             );
+        }
+        if to == State::Active
+            && let Some(time) = self.moves.becomes_active(now, node)
+            && self.bounds.moves
+        {
+            let detail = format!("the addresses have moved too often in {time:?}");
+            self.fail(now, Invariant::AddressesDoNotSwing, detail);
         }
     }
 
@@ -396,7 +401,8 @@ impl Checker {
             let (better, worse) = (node.standing(), holder.standing());
             let outranks = node.is_eligible() && better > worse;
             let fallen = self
-                .watch(now, member, active, nodes)
+                .watching
+                .hears(now, member, active, nodes)
                 .is_some_and(|highest| highest > worse);
             let invariant = if willing {
                 Invariant::BestIsActive
@@ -428,29 +434,5 @@ impl Checker {
             let detail = format!("node {active} is Active for {wanted:?}, but has {held:?}");
             self.fail(now, Invariant::BestIsActive, detail);
         }
-    }
-
-    /// Takes note of what the Backup `member` hears of the router that is Active; returns the highest that it has heard since
-    /// it watches it.
-    fn watch(&mut self, now: Moment, member: usize, active: usize, nodes: &[Node]) -> Option<Priority> {
-        let (watching, heard) = (nodes[member].awake()?, nodes[active].awake()?);
-        let backup_for = nodes[member]
-            .clock
-            .read(now)
-            .saturating_duration_since(watching.seen.since);
-        if backup_for.min(now.since(watching.running_since)) < 2 * self.bounds.two_active {
-            // It may have heard nothing yet.
-            return None;
-        }
-        let present = Watched {
-            active: (active, heard.seen.since),
-            since: (watching.seen.since, watching.running_since),
-            highest: nodes[active].standing(),
-        };
-        let same = |before: &Watched| (before.active, before.since) == (present.active, present.since);
-        let before = self.watched[member].filter(same);
-        let highest = before.map_or(present.highest, |before| before.highest.max(present.highest));
-        self.watched[member] = Some(Watched { highest, ..present });
-        Some(highest)
     }
 }

@@ -60,12 +60,15 @@ impl Clock {
 
     /// The first moment at which the clock shows `instant` or later.
     pub fn when(self, instant: Instant) -> Moment {
+        if instant == Instant::ZERO + Duration::MAX {
+            // It has saturated, and is never reached.
+            return Moment(Duration::MAX);
+        }
         let shown = instant.saturating_duration_since(Instant::ZERO + self.origin);
-        // An instant that saturated is never reached.
         let shown = i128::try_from(shown.as_nanos()).unwrap_or(i128::MAX / MILLION);
         let estimate = shown * MILLION / (MILLION + i128::from(self.drift_ppm));
         let mut moment = Moment(Duration::from_nanos(u64::try_from(estimate).unwrap_or(u64::MAX)));
-        while self.read(moment) < instant && moment.0 < Duration::from_secs(1 << 40) {
+        while self.read(moment) < instant {
             moment = moment + Duration::from_nanos(1);
         }
         moment

@@ -1,11 +1,14 @@
 //! Draws the world in which a random scenario happens: the group, its members, their clocks and the link.
 
+use core::num::NonZeroU8;
 use core::time::Duration;
 
-use holdfast_vrrp::{Authentication, Checksum, Family, Preemption, Version};
+use holdfast_health::{Damping, Duty, Kind, OnFailure, Policy, Probe, Thresholds};
+use holdfast_vrrp::{Authentication, Checksum, Family, Preemption, Priority, Version};
 
 use crate::clock::Clock;
 use crate::network::Quality;
+use crate::probing::{Probing, Service};
 use crate::rng::Rng;
 use crate::scenario::{Group, Member, Setup};
 
@@ -43,6 +46,7 @@ pub fn setup(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Setup {
         lateness: rng.between(Duration::ZERO, interval / 20),
         kernel_latency: rng.between(Duration::ZERO, (interval / 4).min(Duration::from_millis(100))),
         expiry_fuzz: rng.between(Duration::ZERO, lifetime / 10),
+        one_flaps: false,
         members,
     }
 }
@@ -105,6 +109,7 @@ fn members(rng: &mut Rng, group: &Group, hosts: &[u8]) -> Vec<Member> {
                 drift_ppm: drift,
             },
             config,
+            probing: None,
             present: present[index],
         });
     }
@@ -122,4 +127,74 @@ pub fn preemption(rng: &mut Rng, interval: Duration) -> Preemption {
 /// So many intervals, but no lifetime that a router would not take seriously.
 pub fn lifetime(interval: Duration, intervals: u32) -> Duration {
     (interval * intervals).max(Duration::from_secs(1))
+}
+
+/// A few probes of every kind, and perhaps a quorum over them.
+pub fn probing(rng: &mut Rng, interval: Duration, base: Priority, damping: Damping) -> Probing {
+    let count = 1 + rng.index(3);
+    let mut probes: Vec<Probe> = (0..count).map(|index| probe(rng, index)).collect();
+    if count > 1 && rng.chance(200) {
+        probes.push(Probe {
+            kind: Kind::Quorum {
+                of: probes.iter().map(|probe| probe.name.clone()).collect(),
+                at_least: 1 + rng.index(count),
+            },
+            ..probe(rng, count)
+        });
+    }
+    Probing {
+        policy: Policy {
+            base,
+            preferred: false,
+            duty: Duty::Serve,
+            probes,
+            damping,
+        },
+        period: rng.between(interval / 4, 2 * interval),
+    }
+}
+
+/// Damping that is short enough to be seen, or none.
+pub fn damping(rng: &mut Rng, interval: Duration) -> Damping {
+    let window = rng.between(10 * interval, 40 * interval);
+    Damping {
+        changes: rng.pick(&[0, 0, 1, 2, 3, 4]),
+        window,
+        longest: window * rng.pick(&[1, 2, 4]),
+    }
+}
+
+/// How a service does, for better or worse.
+pub fn service(rng: &mut Rng) -> Service {
+    match rng.below(8) {
+        0..=2 => Service::Passes,
+        3 | 4 => Service::Fails,
+        5 => Service::Flaps(rng.pick(&[1, 2, 3, 5, 10, 30])),
+        _ => Service::Chance(rng.pick(&[100, 500, 800, 950])),
+    }
+}
+
+fn probe(rng: &mut Rng, index: usize) -> Probe {
+    let mut runs = || rng.pick(&[1, 2, 3]);
+    let thresholds = Thresholds {
+        failure: NonZeroU8::new(runs()).unwrap_or(NonZeroU8::MIN),
+        success: NonZeroU8::new(runs()).unwrap_or(NonZeroU8::MIN),
+    };
+    let weight = i16::try_from(1 + rng.below(60)).unwrap_or(1);
+    Probe {
+        name: format!("probe-{index}"),
+        kind: Kind::Runs {
+            thresholds,
+            recovery: None,
+        },
+        on_failure: rng.pick(&[
+            OnFailure::None,
+            OnFailure::Hold,
+            OnFailure::Hold,
+            OnFailure::Fault,
+            OnFailure::Weight(weight),
+            OnFailure::Weight(-weight),
+            OnFailure::Weight(-weight),
+        ]),
+    }
 }

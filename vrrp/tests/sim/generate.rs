@@ -7,6 +7,7 @@ use holdfast_vrrp::{Announcement, Fault, Interval, Priority, Shutdown, Standing,
 use crate::bounds::Bounds;
 use crate::draw;
 use crate::network::Damage;
+use crate::probing::{Probing, Service};
 use crate::rng::Rng;
 use crate::scenario::{Edit, Group, Member, Scenario, Setup, Step};
 
@@ -33,6 +34,8 @@ struct Generator {
     hosts: Vec<u8>,
     presence: Vec<Presence>,
     link_up: Vec<bool>,
+    /// How many probes each node runs.
+    probes: Vec<usize>,
     steps: Vec<(Wait, Step)>,
 }
 
@@ -45,7 +48,16 @@ pub fn scenario(seed: u64) -> Scenario {
     let hosts: Vec<u8> = (0..count)
         .map(|_| hosts.swap_remove(rng.index(hosts.len())))
         .collect();
-    let setup = draw::setup(&mut rng, &group, &hosts);
+    let mut setup = draw::setup(&mut rng, &group, &hosts);
+    if rng.chance(350) {
+        let damping = draw::damping(&mut rng, group.interval);
+        for member in &mut setup.members {
+            let base = member.config.priority;
+            member.probing = rng
+                .chance(800)
+                .then(|| draw::probing(&mut rng, group.interval, base, damping));
+        }
+    }
     let presence = |member: &Member| {
         if member.present {
             Presence::Running
@@ -56,6 +68,11 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut generator = Generator {
         presence: setup.members.iter().map(presence).collect(),
         link_up: vec![true; count],
+        probes: setup
+            .members
+            .iter()
+            .map(|member| member.probing.as_ref().map_or(0, Probing::count))
+            .collect(),
         steps: Vec::new(),
         rng,
         group,
@@ -80,7 +97,13 @@ fn finish(setup: Setup, drawn: Vec<(Wait, Step)>) -> Scenario {
         steps,
         tail: Duration::ZERO,
     };
-    let settled = Bounds::of(&scenario).settled;
+    let probings = scenario
+        .setup
+        .members
+        .iter()
+        .filter_map(|member| member.probing.as_ref());
+    let known = probings.map(Probing::convergence).max().unwrap_or_default();
+    let settled = Bounds::of(&scenario).settled + known;
     for ((after, _), wait) in scenario.steps.iter_mut().zip(waits) {
         *after = match wait {
             Wait::For(duration) => duration,
@@ -246,18 +269,42 @@ impl Generator {
     }
 
     fn draw_health(&mut self, node: usize) {
-        let fault = self
-            .rng
-            .pick(&[Fault::ProbeFailed, Fault::Maintenance, Fault::SyncGroup]);
+        if self.probes[node] > 0 && self.rng.chance(800) {
+            self.draw_service(node);
+            return;
+        }
+        let faults = self.faults(node);
+        let fault = faults[self.rng.index(faults.len())];
         let step = match self.rng.below(8) {
             0 => Step::Fault(node, fault, true),
             1 | 2 => Step::Fault(node, fault, false),
+            _ if self.probes[node] > 0 => Step::HandOver(node),
             3 => Step::Standing(node, self.rng.pick(&[Standing::Floor, Standing::Demoted])),
             4 => Step::Standing(node, Standing::Base),
             5 => Step::HandOver(node),
             _ => Step::Standing(node, Standing::Weighted(self.draw_priority())),
         };
         self.push(step);
+    }
+
+    fn draw_service(&mut self, node: usize) {
+        let probe = self.rng.index(self.probes[node]);
+        let service = draw::service(&mut self.rng);
+        self.push(Step::Service(node, probe, service));
+        // A service that comes and goes leaves no quiet time to look at.
+        if matches!(service, Service::Flaps(_) | Service::Chance(_)) && self.rng.chance(700) {
+            self.push(Step::Service(node, probe, Service::Passes));
+        }
+    }
+
+    /// The facts that come and go at a node without its probes.
+    fn faults(&self, node: usize) -> &'static [Fault] {
+        const FAULTS: [Fault; 3] = [Fault::Maintenance, Fault::SyncGroup, Fault::ProbeFailed];
+        if self.probes[node] > 0 {
+            &FAULTS[..2]
+        } else {
+            &FAULTS
+        }
     }
 
     fn draw_priority(&mut self) -> Priority {
@@ -303,10 +350,16 @@ impl Generator {
         self.push(Step::Damage(Damage::default()));
         self.push(Step::Heal);
         for node in 0..self.hosts.len() {
-            let mut steps: Vec<Step> = [Fault::ProbeFailed, Fault::Maintenance, Fault::SyncGroup]
-                .into_iter()
-                .map(|fault| Step::Fault(node, fault, false))
-                .collect();
+            let faults = self.faults(node).iter();
+            let mut steps: Vec<Step> = faults.map(|fault| Step::Fault(node, *fault, false)).collect();
+            for probe in 0..self.probes[node] {
+                let service = if self.rng.chance(800) {
+                    Service::Passes
+                } else {
+                    Service::Fails
+                };
+                steps.push(Step::Service(node, probe, service));
+            }
             if !self.link_up[node] {
                 steps.push(Step::Link(node, true));
             }

@@ -17,6 +17,8 @@ pub enum Invariant {
     HealthyBeforeFailing,
     /// A node that is well is not left Backup behind one whose priority fell below its own while it watched.
     WorseIsReplaced,
+    /// However often one node's services come and go, damping keeps the addresses from moving too often.
+    AddressesDoNotSwing,
     /// A node that is not Active and not handing over holds no address, and handing over ends.
     YielderLetsGo,
     /// The addresses of a dead or frozen node are gone when their lifetime is over; a thawed node knows that.

@@ -2,13 +2,17 @@
 
 use crate::invariants::Invariant;
 use crate::mutation::Mutation;
-use crate::replay::{self, Failure};
+use crate::replay::{self, Failure, Worlds};
 
 /// How many random scenarios a broken node gets to show itself.
 const SEEDS: u64 = 1500;
 
 fn catches(mutation: Mutation, invariant: Invariant) {
-    let caught = |seed| matches!(replay::run(seed, mutation), Err(Failure::Violated(violation)) if violation.invariant == invariant);
+    catches_in(Worlds::Random, mutation, invariant);
+}
+
+fn catches_in(worlds: Worlds, mutation: Mutation, invariant: Invariant) {
+    let caught = |seed| matches!(replay::run(worlds, seed, mutation), Err(Failure::Violated(violation)) if violation.invariant == invariant);
     assert!(
         (0..SEEDS).any(caught),
         "{mutation:?} went unnoticed: {invariant:?} held in {SEEDS} scenarios"
@@ -38,6 +42,15 @@ fn the_simulator_catches_a_router_that_hides_that_its_priority_fell() {
 #[test]
 fn the_simulator_catches_a_router_that_does_not_know_that_its_service_fails() {
     catches(Mutation::IgnoresItsHealth, Invariant::HealthyBeforeFailing);
+}
+
+#[test]
+fn the_simulator_catches_a_flapping_node_that_is_never_held_back() {
+    catches_in(
+        Worlds::Flapping,
+        Mutation::NeverHoldsBack,
+        Invariant::AddressesDoNotSwing,
+    );
 }
 
 #[test]

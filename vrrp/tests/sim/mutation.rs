@@ -28,6 +28,8 @@ pub enum Mutation {
     HidesThatItFell,
     /// The router is never told how fit its node is.
     IgnoresItsHealth,
+    /// No node is ever held back, however often its services come and go.
+    NeverHoldsBack,
     /// A process that was frozen does not notice it.
     OverlooksTheGap,
     /// The router is never told that it may not become Active.

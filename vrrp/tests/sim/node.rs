@@ -10,6 +10,7 @@ use holdfast_vrrp::{
 
 use crate::clock::{Clock, Moment};
 use crate::kernel::{AddressTable, Operation};
+use crate::probing::{Prober, Probing};
 
 /// An advertisement on its way.
 #[derive(Clone, Debug)]
@@ -138,6 +139,8 @@ pub struct Node {
     pub config: Config,
     /// The node's fitness; a restarted agent finds it again.
     pub health: Health,
+    /// The probes by which the node's fitness is known, if it has any.
+    pub prober: Option<Prober>,
     pub link_up: bool,
     pub kernel: AddressTable,
     /// Whether the kernel refuses to bind addresses.
@@ -151,7 +154,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(clock: Clock, config: Config) -> Self {
+    pub fn new(clock: Clock, config: Config, probing: Option<Probing>) -> Self {
         Self {
             clock,
             config,
@@ -159,6 +162,7 @@ impl Node {
                 faults: Faults::NONE,
                 standing: Standing::Base,
             },
+            prober: probing.map(|probing| Prober::new(clock.read(Moment::START), probing)),
             link_up: true,
             kernel: AddressTable::default(),
             refuses_binding: false,

@@ -10,6 +10,7 @@ use holdfast_vrrp::{
 
 use crate::clock::Clock;
 use crate::network::{Damage, Quality};
+use crate::probing::{Probing, Service};
 
 /// The world before anything happens to it.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct Setup {
     pub kernel_latency: Duration,
     /// How late the kernel may notice that an address has expired.
     pub expiry_fuzz: Duration,
+    /// Whether nothing happens but that one node's services come and go, which its damping keeps from moving the addresses
+    /// too often.
+    pub one_flaps: bool,
 }
 
 /// A node as it is at first.
@@ -29,6 +33,8 @@ pub struct Setup {
 pub struct Member {
     pub clock: Clock,
     pub config: Config,
+    /// What is probed on it.
+    pub probing: Option<Probing>,
     /// Whether its agent runs from the beginning.
     pub present: bool,
 }
@@ -66,6 +72,8 @@ pub enum Step {
     Fault(usize, Fault, bool),
     /// The node's service fails, recovers, or weighs in.
     Standing(usize, Standing),
+    /// A service behind one of the node's probes does so from now on.
+    Service(usize, usize, Service),
     /// The node's router is told to hand over: another one that moves together with it has left.
     HandOver(usize),
     /// The node's configuration is edited.

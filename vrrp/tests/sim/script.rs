@@ -43,6 +43,7 @@ impl Script {
                     drift_ppm,
                 },
                 config,
+                probing: None,
                 present: true,
             }
         };
@@ -57,6 +58,7 @@ impl Script {
             lateness: short,
             kernel_latency: short,
             expiry_fuzz: short,
+            one_flaps: false,
         };
         let scenario = Scenario {
             setup,

@@ -3,10 +3,13 @@
 mod actions;
 mod engine;
 mod host;
+mod probes;
 mod steps;
 
 use core::net::IpAddr;
 use core::time::Duration;
+
+use holdfast_health::Damping;
 
 use crate::bounds::Bounds;
 use crate::checker::Checker;
@@ -47,6 +50,14 @@ enum Event {
     },
     /// The kernel looks for expired addresses.
     Expire { node: usize },
+    /// A node's agent runs a probe.
+    Probe {
+        node: usize,
+        incarnation: u32,
+        probe: usize,
+    },
+    /// Time alone may change a node's health.
+    Judge { node: usize },
     /// The invariants are looked at, whatever else happens.
     Look,
 }
@@ -63,6 +74,8 @@ pub struct World {
     sources: Vec<IpAddr>,
     queue: Queue<Event>,
     rng: Rng,
+    /// What probes find, and when they are run.
+    chance: Rng,
     end: Moment,
     look_every: Duration,
 }
@@ -72,7 +85,13 @@ const MAX_TIMEOUTS: usize = 64;
 
 impl World {
     /// The world that `scenario` begins with; `seed` decides what chance does in it.
-    pub fn new(scenario: Scenario, seed: u64, mutation: Mutation, trace: Trace) -> Self {
+    pub fn new(mut scenario: Scenario, seed: u64, mutation: Mutation, trace: Trace) -> Self {
+        if mutation == Mutation::NeverHoldsBack {
+            let members = scenario.setup.members.iter_mut();
+            for probing in members.filter_map(|member| member.probing.as_mut()) {
+                probing.policy.damping = Damping::OFF;
+            }
+        }
         let setup = &scenario.setup;
         let count = setup.members.len();
         let bounds = Bounds::of(&scenario);
@@ -89,7 +108,7 @@ impl World {
             nodes: setup
                 .members
                 .iter()
-                .map(|member| Node::new(member.clock, member.config.clone()))
+                .map(|member| Node::new(member.clock, member.config.clone(), member.probing.clone()))
                 .collect(),
             network,
             trace,
@@ -102,6 +121,7 @@ impl World {
             mutation,
             queue,
             rng: Rng::new(seed, 2),
+            chance: Rng::new(seed, 3),
             end: at + scenario.tail,
             look_every: bounds.two_active / 4,
             scenario,
@@ -174,6 +194,20 @@ impl World {
                 }
             }
             Event::Expire { node } => self.expire(node),
+            Event::Probe {
+                node,
+                incarnation,
+                probe,
+            } => {
+                if self.runs(node, incarnation) {
+                    self.probe(node, probe);
+                }
+            }
+            Event::Judge { node } => {
+                if self.nodes[node].awake().is_some() {
+                    self.judge(node);
+                }
+            }
             Event::Look => self.queue.push(self.now + self.look_every, Event::Look),
         }
     }

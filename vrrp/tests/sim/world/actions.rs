@@ -60,6 +60,12 @@ impl World {
                 }
                 self.checker
                     .transition(self.now, node, transition.from, transition.to);
+                if transition.to != State::Active {
+                    if let Some(prober) = &mut self.nodes[node].prober {
+                        prober.is_on_its_own();
+                    }
+                    self.judge(node);
+                }
             }
             Action::Dropped(_) | Action::Notice(_) => {}
         }

@@ -73,6 +73,11 @@ impl World {
                 self.nodes[*node].health.standing = *standing;
                 self.tell(*node, Message::Health(self.nodes[*node].health));
             }
+            Step::Service(node, probe, service) => {
+                if let Some(prober) = &mut self.nodes[*node].prober {
+                    prober.becomes(*probe, *service);
+                }
+            }
             Step::HandOver(node) => {
                 self.checker.hands_over(self.now, &self.nodes, *node);
                 self.tell(*node, Message::HandOver);
@@ -109,6 +114,7 @@ impl World {
         self.trace.add(self.now, || {
             format!("node {node} starts{}", if resumed { " and resumes" } else { "" })
         });
+        self.begin_probing(node, resumed);
         self.checker.topology(self.now, &self.nodes, &self.network);
         if resumed {
             self.checker.disturb(self.now, node);
@@ -206,5 +212,12 @@ impl World {
             self.checker.steps_forward(self.now, &self.nodes, node);
         }
         self.tell(node, Message::Configure(Box::new(config)));
+        if let Edit::Priority(base) = edit {
+            let now = self.nodes[node].clock.read(self.now);
+            if let Some(prober) = &mut self.nodes[node].prober {
+                prober.rebase(now, *base);
+            }
+            self.judge(node);
+        }
     }
 }
