@@ -217,6 +217,60 @@ async fn what_a_probe_says_costs_one_status_and_saying_it_again_costs_nothing() 
 }
 
 #[tokio::test]
+async fn groups_that_move_together_are_edited_one_after_the_other() {
+    let cluster = Cluster::new();
+    let write = |name: &str, address: &str, identifier: i32, priority: i32| {
+        let status = cluster
+            .api
+            .get(&format!("{GROUPS}/{name}"))
+            .map(|old| old["status"].clone());
+        cluster.group(name, |group| {
+            group["status"] = status.unwrap_or_default();
+            group["metadata"]["generation"] = json!(priority);
+            group["spec"]["virtualRouterID"] = json!(identifier);
+            group["spec"]["addresses"] = json!([{"address": address}]);
+            group["spec"]["syncGroup"] = json!("edge");
+            group["spec"]["priority"] = json!(priority);
+        });
+    };
+    let web = |priority: i32| write("web", "10.0.0.100/24", 51, priority);
+    let db = |priority: i32| write("db", "10.0.0.101/24", 52, priority);
+    let reasons = || {
+        ["web", "db"].map(|name| {
+            let group = cluster.api.get(&format!("{GROUPS}/{name}")).unwrap();
+            condition(&group, "Accepted")["reason"].clone()
+        })
+    };
+    let told = || ["web", "db"].map(|name| cluster.told("n-1", name).unwrap()["priority"].clone());
+    for [first, second] in [[true, false], [false, true]] {
+        web(100);
+        db(100);
+        cluster.settle().await;
+        assert_eq!(
+            (reasons(), told()),
+            (
+                ["Accepted", "Accepted"].map(Value::from),
+                [100, 100].map(Value::from)
+            )
+        );
+        let edit = |which: bool| if which { web(200) } else { db(200) };
+        edit(first);
+        cluster.settle().await;
+        assert!(reasons().contains(&json!("SyncGroupMismatch")), "{:?}", reasons());
+        assert_eq!(told(), [100, 100].map(Value::from), "what ran keeps running");
+        edit(second);
+        cluster.settle().await;
+        assert_eq!(
+            (reasons(), told()),
+            (
+                ["Accepted", "Accepted"].map(Value::from),
+                [200, 200].map(Value::from)
+            )
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_group_goes_when_everybody_has_let_go_and_the_active_one_goes_last() {
     let cluster = Cluster::new();
     running(&cluster).await;

@@ -409,6 +409,13 @@ fn a_weight_counts_with_what_becomes_of_it_in_the_sum() {
     // An owner stands above everybody else until something is taken away.
     assert_eq!(weighed(&json!([weight("p", -100)]), 255), nothing);
     assert_eq!(weighed(&json!([weight("p", -156)]), 255), []);
+    // With a positive weight it is no owner any more, and while the probe fails it is one again.
+    let owner = json!({
+        "probes": [weight("p", 5)],
+        "nodeOverrides": [{ "nodes": ["a"], "priority": 255 }, { "nodes": ["b"], "priority": 254 }],
+    });
+    let mut warnings = alone(&owner, &["a", "b"]).warnings.into_iter();
+    assert!(warnings.any(|warning| warning.reason == Reason::WeightWithoutEffect));
     assert_eq!(weighed(&json!([hold("p"), hold("r"), quorum(-50)]), 200), nothing);
     assert_eq!(weighed(&json!([hold("p"), hold("r"), quorum(-101)]), 200), []);
     assert_eq!(
