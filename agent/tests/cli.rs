@@ -198,7 +198,7 @@ fn check_shows_presets_as_the_ordinary_probes_that_they_are() {
     assert!(!probes.contains("preset"), "{shown}");
 
     // What is shown may be written in place of the preset.
-    let indented: String = probes.lines().map(|line| format!("  {line}\n")).collect();
+    let indented = format!("  {}\n", probes.trim_end().replace('\n', "\n  "));
     let again = written(&(GROUP.to_owned() + &indented));
     let output = agent(&["check", "--config", as_text(again.path())]);
     assert_eq!(code(&output), 0, "{}\n{indented}", err(&output));

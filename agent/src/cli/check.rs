@@ -98,7 +98,7 @@ fn probes(offer: &Offer) -> Result<String, String> {
     for group in offer.rendered.iter().filter(|group| !group.probes.is_empty()) {
         let probes: Vec<Probe> = group.probes.iter().flat_map(presets::expand).collect();
         let probes = BTreeMap::from([("probes", probes)]);
-        let yaml = holdfast_api::yaml::write(&probes).map_err(|error| error.to_string())?;
+        let yaml = holdfast_api::yaml::write(&probes)?;
         // Writing to a String does not fail.
         let _ = writeln!(text, "# {}\n{yaml}", group.name);
     }
