@@ -5,6 +5,8 @@
 //! `views` hands out what the two reconcilers read. Nothing here decides what a node is told: that is
 //! `holdfast_api::cluster`.
 
+mod changed;
+mod keys;
 mod life;
 mod members;
 #[cfg(test)]
@@ -18,14 +20,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use holdfast_api::cluster::{KubeNode, NodeRecord, StoredNode, Verdict, duty};
-use holdfast_api::reason::Reason;
-use holdfast_api::v1alpha1::{
-    Fault, MemberState, NodeGroup, NodeGroupStatus, VirtualIPGroup, VirtualIPNode, VirtualIPNodeStatus,
-};
+use holdfast_api::v1alpha1::{VirtualIPGroup, VirtualIPNode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 
+use changed::{Changed, Depth, changed_groups, names};
+pub use keys::virtual_addresses;
 use life::Life;
 pub use views::{GroupView, NodePlan, Stored};
 
@@ -351,73 +352,6 @@ impl Index {
             }
         }
     }
-
-    fn move_node(&mut self, name: &str, old: &[IpAddr], new: &[IpAddr]) {
-        for address in old {
-            if let Some(nodes) = self.node_addresses.get_mut(address) {
-                nodes.remove(name);
-                if nodes.is_empty() {
-                    self.node_addresses.remove(address);
-                }
-            }
-        }
-        for address in new {
-            let nodes = self.node_addresses.entry(*address).or_default();
-            nodes.insert(name.to_owned());
-        }
-        // An address of a group may now be, or no longer be, the only one of a Node.
-        for address in old.iter().chain(new) {
-            let groups = self.virtual_addresses.get(address).cloned().unwrap_or_default();
-            self.unjudged.extend(groups);
-        }
-        // Peers that have not yet said from where they take part are listed with these.
-        for group in self.memberships.get(name).cloned().unwrap_or_default() {
-            self.touch_members(&group);
-        }
-    }
-
-    /// Makes a group found by what it may share with others: its addresses, its sync group.
-    fn remember_keys(&mut self, group: &VirtualIPGroup) {
-        if let Some(sync_group) = &group.spec.sync_group {
-            let fellows = self.sync_groups.entry(sync_group.clone()).or_default();
-            fellows.insert(group.name_any());
-        }
-        for address in virtual_addresses(group) {
-            let groups = self.virtual_addresses.entry(address).or_default();
-            groups.insert(group.name_any());
-            self.touch_node_with(address);
-        }
-    }
-
-    fn forget_keys(&mut self, group: &VirtualIPGroup) {
-        if let Some(sync_group) = &group.spec.sync_group
-            && let Some(fellows) = self.sync_groups.get_mut(sync_group)
-        {
-            fellows.remove(&group.name_any());
-            if fellows.is_empty() {
-                self.sync_groups.remove(sync_group);
-            }
-        }
-        for address in virtual_addresses(group) {
-            if let Some(groups) = self.virtual_addresses.get_mut(&address) {
-                groups.remove(&group.name_any());
-                if groups.is_empty() {
-                    self.virtual_addresses.remove(&address);
-                }
-            }
-            self.touch_node_with(address);
-        }
-    }
-
-    /// A Node's address that is somebody's virtual address is no peer's: where that changes, its fellow members hear
-    /// of it.
-    fn touch_node_with(&mut self, address: IpAddr) {
-        for node in self.node_addresses.get(&address).cloned().unwrap_or_default() {
-            for group in self.memberships.get(&node).cloned().unwrap_or_default() {
-                self.touch_members(&group);
-            }
-        }
-    }
 }
 
 /// Whether one state of an object came before another one of the same object. Versions are numbers that grow.
@@ -434,73 +368,4 @@ fn same_instructions(old: &VirtualIPGroup, new: &VirtualIPGroup) -> bool {
         && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
         && old.metadata.annotations == new.metadata.annotations
         && old.metadata.finalizers == new.metadata.finalizers
-}
-
-/// The addresses of a group. One that is none is refused elsewhere.
-pub fn virtual_addresses(group: &VirtualIPGroup) -> Vec<IpAddr> {
-    let bare = |written: &str| written.split('/').next().and_then(|bare| bare.parse().ok());
-    let addresses = &group.spec.addresses;
-    addresses
-        .iter()
-        .filter_map(|address| bare(&address.address))
-        .collect()
-}
-
-fn names(groups: &[NodeGroup], status: &VirtualIPNodeStatus) -> Changed {
-    let told = groups.iter().map(|group| group.name.clone());
-    let said = status.groups.iter().map(|group| group.name.clone());
-    told.chain(said).map(|name| (name, Depth::Told)).collect()
-}
-
-/// How far a change of one group's entry on one node reaches.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Depth {
-    /// What the group's status says.
-    Said,
-    /// What the group's other members are told.
-    Told,
-}
-
-/// The groups that changed on a node.
-type Changed = BTreeMap<String, Depth>;
-
-/// The groups whose entry differs between what was stored and what is.
-fn changed_groups(
-    old: &StoredNode,
-    groups: &[NodeGroup],
-    generation: i64,
-    status: &VirtualIPNodeStatus,
-) -> Changed {
-    // An acknowledgement is one of everything.
-    if old.status.observed_generation != status.observed_generation || old.generation != generation {
-        let mut all = names(&old.spec.groups, &old.status);
-        all.extend(names(groups, status));
-        return all;
-    }
-    let said = |status: &VirtualIPNodeStatus| -> BTreeMap<String, NodeGroupStatus> {
-        let groups = status.groups.iter();
-        groups.map(|group| (group.name.clone(), group.clone())).collect()
-    };
-    let (old, new) = (said(&old.status), said(status));
-    let everything: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    everything
-        .into_iter()
-        .filter_map(|name| match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) if old == new => None,
-            (Some(old), Some(new)) if heard(old) == heard(new) => Some((name.clone(), Depth::Said)),
-            _ => Some((name.clone(), Depth::Told)),
-        })
-        .collect()
-}
-
-/// What of a node's word about a group decides what other members are told.
-fn heard(said: &NodeGroupStatus) -> impl PartialEq + '_ {
-    let active = said.state == MemberState::Active;
-    let refuses = |fault: &Fault| fault.reason == Reason::ConfigurationRefused.as_str();
-    (
-        said.applied_generation,
-        said.source_address.as_deref(),
-        active.then_some(said.since.as_ref()),
-        said.faults.iter().any(refuses),
-    )
 }
