@@ -236,6 +236,19 @@ async fn of_a_body_without_end_64_kib_are_read() {
         first(expects(endless, 200..=200, Some("end"), false)).await,
         failed("body does not match /end/")
     );
+    let over = format!("{}end", "x".repeat(65_535));
+    let late = format!("HTTP/1.1 200 OK\r\nContent-Length: 65538\r\n\r\n{over}");
+    let (by_two, _) = http2_server(Served {
+        status: 200,
+        pieces: vec![over.into_bytes()],
+        ends: true,
+    })
+    .await;
+    for (address, http2) in [(says(late).await, false), (by_two, true)] {
+        let cut = |body| expects(address, 200..=200, Some(body), http2);
+        assert_eq!(first(cut("xe$")).await, passed("answered 200"));
+        assert_eq!(first(cut("end")).await, failed("body does not match /end/"));
+    }
     let pieces = vec![vec![b'x'; 70_000]];
     let (address, _) = http2_server(Served {
         status: 200,
