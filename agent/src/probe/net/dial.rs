@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use super::abrupt::Abrupt;
 use super::aside::Aside;
 use super::failure::Failure;
+use super::fair::Fair;
 use super::name::Name;
 use super::stage::Stage;
 use super::static_pod::{self, Bound};
@@ -71,7 +72,7 @@ impl Dialer {
                 any_of(addresses, *port).await
             }
         };
-        Ok(Box::new(Abrupt(stream?)))
+        Ok(Box::new(Fair::new(Abrupt(stream?))))
     }
 
     /// How the host is called in requests and certificates if nobody says otherwise, and the port.
@@ -94,7 +95,7 @@ impl Dialer {
 
 async fn socket(path: &Path) -> Result<Connection, Failure> {
     match UnixStream::connect(path).await {
-        Ok(stream) => Ok(Box::new(stream)),
+        Ok(stream) => Ok(Box::new(Fair::new(stream))),
         Err(error) => Err(Failure::of_io(&error).during(&path.display().to_string())),
     }
 }

@@ -8,6 +8,7 @@ mod alongside;
 mod aside;
 mod dial;
 mod failure;
+mod fair;
 mod grpc;
 mod http;
 mod http1;
