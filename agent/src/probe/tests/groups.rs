@@ -71,6 +71,21 @@ async fn an_edit_disturbs_the_probe_that_it_is_about_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_found_in_the_moment_of_an_edit_is_not_taken_for_what_is_looked_for_now() {
+    let world = World::new();
+    world.let_it("slow", Act::Takes(300 * MS));
+    world.let_it("other", Act::Hangs);
+    world.configure(&[web(&[probe("slow")])]).await;
+    pass(300 * MS).await;
+    let other = with(probe("slow"), "exec", json!({ "command": ["/other"] }));
+    world.configure(&[web(&[other])]).await;
+    pass(100 * MS).await;
+    let slow = world.probe("slow").await;
+    assert_eq!((slow.verdict.as_str(), slow.runs["Passed"]), ("NotYetKnown", 0));
+    assert_eq!(world.begun("other"), [300]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_that_is_gone_is_not_judged_again_and_the_engine_forgets_it_in_time() {
     let mut world = World::new();
     world.configure(&[web(&[probe("nginx")])]).await;

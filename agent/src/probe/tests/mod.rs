@@ -53,6 +53,8 @@ struct Stage {
 struct Program {
     name: String,
     stage: Stage,
+    /// It has panicked, and does nothing else any more.
+    broken: bool,
 }
 
 struct Present(Stage, String);
@@ -84,6 +86,8 @@ impl Check for Program {
     fn run<'a>(&'a mut self, scene: &'a Scene) -> BoxFuture<'a, Run> {
         Box::pin(async move {
             let (act, _present) = self.stage.enter(&self.name, scene);
+            self.broken |= act == Act::Panics;
+            assert!(!self.broken, "because of the test");
             match act {
                 Act::Passes => Run::new(Outcome::Passed, ""),
                 Act::Fails(why) => Run::new(Outcome::Failed, why),
@@ -91,8 +95,7 @@ impl Check for Program {
                     tokio::time::sleep(duration).await;
                     Run::new(Outcome::Passed, "")
                 }
-                Act::Hangs => core::future::pending().await,
-                Act::Panics => panic!("because of the test"),
+                Act::Hangs | Act::Panics => core::future::pending().await,
                 Act::CannotRun => Run::new(Outcome::CouldNotRun, "there is no such program"),
             }
         })
@@ -134,6 +137,7 @@ impl World {
             Box::new(Program {
                 name: exec.program.trim_start_matches('/').to_owned(),
                 stage: on_stage.clone(),
+                broken: false,
             })
         });
         let start = Instant::now();
