@@ -86,7 +86,7 @@ impl VirtualRouter {
     ///
     /// It has to lose: to a router that knows no better, one that wins comes from an Active router.
     pub(super) fn on_last_word_again(&self, out: &mut Vec<Action>) {
-        let Some(winner) = self.watch.yielded_to.filter(|_| self.state == State::Backup) else {
+        let Some(winner) = self.watch.yielded_to else {
             return;
         };
         let theirs = self.watch.advertised.priority;

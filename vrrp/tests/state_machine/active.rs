@@ -249,6 +249,22 @@ fn a_router_that_yielded_says_nothing_more_once_something_else_has_happened() {
 }
 
 #[test]
+fn a_router_that_yielded_and_is_stopped_says_nothing_more_while_it_waits_for_the_winner() {
+    let mut start = config(100);
+    start.interval = interval(millis(100));
+    let mut solo = Solo::active(start);
+    solo.hear(LOWER, 200);
+    solo.shut_down(Shutdown::Planned);
+    let log = solo.pass(SECOND);
+    assert_eq!(
+        times_of(&log, &unbind(&[VIP])),
+        [millis(200)],
+        "that is longer than an interval"
+    );
+    assert_eq!(sent(log.iter().map(|(_, action)| action)), []);
+}
+
+#[test]
 fn the_last_word_in_a_dispute_over_an_address_is_the_active_routers() {
     let mut solo = Solo::active(config(200));
     assert!(solo.hear(LOWER, 100).contains(&BURST));

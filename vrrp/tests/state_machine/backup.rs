@@ -416,6 +416,9 @@ fn a_priority_that_rises_again_within_skew_time_moves_nothing() {
         assert_eq!(solo.wakes_in(), skew(180), "counted from the first");
         follows(&mut solo, 150, "as before");
         assert_eq!(solo.wakes_in(), wakes_in.min(active_down(180)));
+        solo.pass(SECOND);
+        solo.hear(HIGHER, 140);
+        assert_eq!(solo.wakes_in(), skew(180), "counted anew");
     }
 }
 
@@ -427,6 +430,17 @@ fn a_router_that_fails_before_skew_time_is_over_does_not_take_over_from_one_that
         solo.pass(skew(180) / 2);
         solo.health(&[], Standing::Weighted(priority(150)));
         follows(&mut solo, 150, "equal");
+    }
+}
+
+#[test]
+fn a_router_that_is_less_well_but_still_better_takes_over_from_one_that_got_worse_all_the_same() {
+    for mut solo in patient() {
+        solo.hear(HIGHER, 200);
+        solo.hear(HIGHER, 150);
+        solo.pass(skew(180) / 2);
+        solo.health(&[], Standing::Weighted(priority(151)));
+        assert_eq!(solo.wakes_in(), skew(180) / 2);
     }
 }
 
