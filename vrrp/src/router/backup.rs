@@ -13,6 +13,12 @@ use crate::state::{Reason, State};
 use crate::time::Instant;
 use crate::types::{Interval, Version, active_down_interval, skew};
 
+/// How many intervals a router in the floor band waits beyond Skew_Time when the Active router has resigned, itself perhaps, so
+/// that healthy ones come first: one, after which the word is said again in case it was lost. All that is shorter than the
+/// addresses are held on for; where all fail together, the best of them takes up again what it never gave away, and nothing
+/// moves.
+const UNFIT_WAITS: u32 = 1;
+
 /// What a Backup knows about the Active router, and what an Active one still knows about the one before it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Watch {
@@ -32,6 +38,8 @@ pub(super) struct Watch {
     down_from: Instant,
     /// Whether it has resigned, so that Active_Down_Timer runs for Skew_Time only.
     resigned: bool,
+    /// Whether this router was it until just now, and has sunk into the floor band.
+    sunk: bool,
     /// Whether a worse router was heard whose advertisements do not count.
     outranked: bool,
     /// Since when a worse router has been heard without interruption, for `Preemption::Delayed`.
@@ -59,13 +67,20 @@ impl VirtualRouter {
         self.watch_afresh(now);
     }
 
+    /// Enters Backup because this router has sunk into the floor band: whoever is fit goes first.
+    pub(super) fn enter_backup_sunk(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
+        self.enter_backup(now, reason, out);
+        self.watch.sunk = true;
+        self.restart_active_down(now);
+    }
+
     /// Forgets what was heard: only what is heard from now on counts.
     pub(super) fn watch_afresh(&mut self, now: Instant) {
         self.watch = Watch {
             down_from: now,
             ..Watch::default()
         };
-        self.timers.clear(&[Timer::PreemptDelay, Timer::LastWordAgain]);
+        self.timers.clear(&[Timer::PreemptDelay]);
         self.restart_active_down(now);
     }
 
@@ -222,6 +237,7 @@ impl VirtualRouter {
         self.watch.advertised = self.advertised_by(heard);
         self.watch.router = Some(heard.router);
         self.watch.last_heard = Some(now);
+        self.watch.sunk = false;
     }
 
     fn stop_preempting(&mut self) {
@@ -236,10 +252,11 @@ impl VirtualRouter {
     }
 
     fn active_down_deadline(&self) -> Instant {
-        let patience = if self.watch.resigned {
-            self.skew()
-        } else {
-            active_down_interval(self.config.version, self.priority(), self.interval())
+        let Watch { resigned, sunk, .. } = self.watch;
+        let patience = match self.health.standing.is_floor() {
+            true if resigned || sunk => UNFIT_WAITS * self.interval().get() + self.skew(),
+            false if resigned => self.skew(),
+            _ => active_down_interval(self.config.version, self.priority(), self.interval()),
         };
         self.watch.down_from + patience
     }

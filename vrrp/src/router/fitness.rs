@@ -39,7 +39,7 @@ impl VirtualRouter {
                     Standing::Demoted => Reason::Demoted,
                     _ => Reason::ServiceFailing,
                 };
-                self.enter_backup(now, reason, out);
+                self.enter_backup_sunk(now, reason, out);
             }
             State::Active if self.priority() != before => self.advertise_now(now, out),
             State::Backup => self.reconsider(now),

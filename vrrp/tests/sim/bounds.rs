@@ -22,7 +22,7 @@ pub struct Bounds {
     pub settled: Duration,
     /// Whether the addresses may move so often only.
     pub moves: bool,
-    /// From a planned stop to its successor being Active, the first resignation being lost.
+    /// From a planned stop to its successor being Active, the first resignation being lost and the successor unfit.
     pub handover: Duration,
     /// A router hands over for no longer than that.
     pub releasing: Duration,
@@ -79,7 +79,7 @@ impl Bounds {
             // An election, a better one that waits before it preempts, and another better one after that.
             settled: 3 * (none_active + two_active) + slow(preemption_delay) + put_back + 4 * kernel,
             moves: setup.one_flaps,
-            handover: slow(2 * interval) + 2 * lag,
+            handover: slow(3 * interval) + 2 * lag,
             releasing: slow((4 * interval).max(SUCCESSOR_GRACE)) + lag + kernel,
             unbound: 4 * kernel + 2 * setup.lateness,
             expired: slow(lifetime) + setup.expiry_fuzz + 4 * kernel,

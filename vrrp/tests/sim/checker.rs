@@ -23,7 +23,9 @@ struct Handover {
     members: Vec<usize>,
     addresses: Vec<IpAddr>,
     started: Moment,
-    /// Whether another node has become Active since.
+    /// Whether the node has ceased to be Active.
+    left: bool,
+    /// Whether a node has become Active since: another one, or this one again because nobody is fit.
     served: bool,
 }
 
@@ -200,6 +202,7 @@ impl Checker {
             members: members.clone(),
             addresses: addresses.iter().map(|address| address.address).collect(),
             started: now,
+            left: false,
             served: false,
         })
     }
@@ -300,10 +303,11 @@ impl Checker {
                 .addresses
                 .iter()
                 .find(|address| !members().any(|node| node.kernel.contains(**address)));
+            handover.left |= !nodes[handover.from].is_active();
             handover.served |= handover
                 .members
                 .iter()
-                .any(|member| *member != handover.from && nodes[*member].is_active());
+                .any(|member| (handover.left || *member != handover.from) && nodes[*member].is_active());
             if let Some(orphan) = orphan {
                 failure = Some(format!(
                     "{elapsed:?} after node {} began to hand over nobody has {orphan}",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use holdfast_vrrp::{Action, Config, Fault, Input, Instant, Preemption, Shutdown, Standing, State};
+use holdfast_vrrp::{Action, Config, Fault, Input, Instant, Preemption, Reason, Shutdown, Standing, State};
 
 use crate::harness::*;
 
@@ -187,6 +187,42 @@ fn a_demoted_router_moves_without_a_hole_and_serves_when_nobody_else_does() {
         (pair.unserved, pair.served_twice),
         (Duration::ZERO, Duration::ZERO)
     );
+}
+
+#[test]
+fn of_routers_that_all_fail_the_best_takes_up_again_what_it_never_gave_away() {
+    // Whichever fails first, and if the word is lost.
+    for (first, lost) in [(0, 0), (1, 0), (1, 1)] {
+        let mut pair = Pair::settled(config(200), config(100));
+        pair.lose[0] = lost;
+        for node in [first, 1 - first] {
+            pair.tell(node, |node| node.health(&[], Standing::Floor));
+        }
+        assert_eq!(pair.states(), [State::Backup, State::Backup]);
+        pair.pass(2 * SECOND);
+        assert_eq!(pair.states(), [State::Active, State::Backup]);
+        pair.pass(10 * SECOND);
+        assert_eq!(pair.states(), [State::Active, State::Backup]);
+        assert_eq!(
+            pair.nodes[1].router.snapshot().last_transition.unwrap().1.reason,
+            Reason::Started
+        );
+        assert_eq!(
+            (pair.unserved, pair.served_twice),
+            (Duration::ZERO, Duration::ZERO)
+        );
+    }
+}
+
+#[test]
+fn a_failing_router_succeeds_one_that_leaves_while_that_one_still_holds_on() {
+    let mut pair = Pair::settled(config(200), config(100));
+    pair.tell(1, |node| node.health(&[], Standing::Floor));
+    pair.lose[0] = 1;
+    pair.tell(0, |node| node.shut_down(Shutdown::Planned));
+    pair.pass(3 * SECOND);
+    assert_eq!(pair.states(), [State::Initialize, State::Active]);
+    assert_eq!(pair.unserved, Duration::ZERO);
 }
 
 #[test]
