@@ -11,18 +11,28 @@ use super::failure::{Failure, quote};
 /// Of a name with more addresses the rest is not tried.
 const MOST_ADDRESSES: usize = 8;
 
+/// What looks a name up, and may hang.
+pub type LookUp = fn(&str) -> io::Result<Vec<IpAddr>>;
+
 /// A name, and what it meant.
 #[derive(Debug)]
 pub struct Name {
+    look_up: LookUp,
     host: Arc<str>,
     lookup: Aside<io::Result<Vec<IpAddr>>>,
     known: Vec<IpAddr>,
 }
 
 impl Name {
-    /// Of a host.
+    /// Of a host, as this node knows it.
     pub fn new(name: &str) -> Self {
+        Self::known_to(look_up, name)
+    }
+
+    /// Of a host, as `look_up` knows it.
+    pub fn known_to(look_up: LookUp, name: &str) -> Self {
         Self {
+            look_up,
             host: name.into(),
             lookup: Aside::default(),
             known: Vec::new(),
@@ -31,8 +41,8 @@ impl Name {
 
     /// Its addresses, at least one.
     pub async fn addresses(&mut self) -> Result<&[IpAddr], Failure> {
-        let name = Arc::clone(&self.host);
-        let found = self.lookup.run(move || look_up(&name)).await;
+        let (look_up, host) = (self.look_up, Arc::clone(&self.host));
+        let found = self.lookup.run(move || look_up(&host)).await;
         match found.and_then(|found| found) {
             Ok(found) if !found.is_empty() => {
                 self.known = found;

@@ -1,3 +1,5 @@
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use std::fs;
 use std::net::TcpListener;
 
@@ -93,4 +95,35 @@ async fn a_socket_that_is_connected_with_itself_is_refused() {
     let (_held, other) = listener("127.0.0.1");
     let other = SocketAddr::new(LOOPBACK[0], other);
     assert!(!is_own(&tcp(other).await.unwrap(), other));
+}
+
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+/// Answers the first question and none of the others.
+fn hangs(_: &str) -> io::Result<Vec<IpAddr>> {
+    if ASKED.fetch_add(1, Ordering::SeqCst) == 0 {
+        return Ok(vec![LOOPBACK[0]]);
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+#[tokio::test]
+async fn a_name_service_that_hangs_is_asked_once_and_it_is_said_what_the_name_was() {
+    let (_held, port) = listener("127.0.0.1");
+    let mut dialer = Dialer {
+        place: Place::Name(Name::known_to(hangs, "db.example"), port),
+    };
+    let mut stage = Stage::default();
+    assert!(dialer.connect(&mut stage).await.is_ok());
+    for _ in 0..3 {
+        let run = tokio::time::timeout(Duration::from_millis(50), dialer.connect(&mut stage));
+        assert!(run.await.is_err());
+        assert_eq!(
+            stage.said().as_deref(),
+            Some("the name db.example has not been resolved (it was 127.0.0.1 before)")
+        );
+    }
+    assert_eq!(ASKED.load(Ordering::SeqCst), 2);
 }
