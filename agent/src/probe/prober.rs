@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the thread may take to end, which includes ending programs.
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
+/// How long programs that are just being started are waited for in the end, so that they end too. The disk of one may hang.
+const LAST_STARTS: Duration = Duration::from_millis(500);
+
 /// Threads for names that a slow resolver holds up, and for files that a slow disk does; and their stack in bytes, of which
 /// what is not touched costs no memory.
 const BLOCKING_THREADS: usize = 64;
@@ -70,8 +73,8 @@ impl Prober {
                         .run(received)
                         .await;
                 });
-                // A disk or a resolver that hangs must not keep the process; what probes run ends with them.
-                runtime.shutdown_background();
+                // What probes run ends with them; a disk or a resolver that hangs must not keep the process.
+                runtime.shutdown_timeout(LAST_STARTS);
                 drop(ending);
             })?;
         Ok(prober)
