@@ -6,6 +6,8 @@ mod isolated;
 
 use core::time::Duration;
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::process::{self, Command};
 use std::time::Instant;
 
 use holdfast_agent::probe::check::{Check, Scene};
@@ -123,6 +125,33 @@ fn a_node_without_an_address_can_ask_its_neighbors() {
                 passes(&mut neighbor(address)).await;
             }
         });
+    });
+}
+
+#[test]
+fn a_virtual_address_never_asks() {
+    isolated(|| {
+        let there = cable();
+        ip("address flush dev near");
+        for address in ["10.0.0.100/24", "fd00::100/64"] {
+            // As the agent binds them.
+            ip(&format!("address add {address} dev near preferred_lft 0 nodad"));
+        }
+        block_on(async {
+            for address in ["10.0.0.2", "fd00::2"] {
+                passes(&mut neighbor(address)).await;
+            }
+        });
+        let known = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/fd/{}", process::id(), there.as_raw_fd()))
+            .args(["ip", "neighbor", "show"])
+            .output()
+            .unwrap();
+        let known = String::from_utf8(known.stdout).unwrap();
+        assert!(
+            !known.contains("::100") && !known.contains("10.0.0.100"),
+            "{known}"
+        );
     });
 }
 

@@ -318,3 +318,84 @@ fn read_gateway(family: u8, kind: u16, value: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `AF_INET`, as messages have it.
+    const INET: u8 = 2;
+
+    /// An attribute as the kernel writes it.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(4 + value.len()).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn address(flags: u32, protocol: u8) -> Vec<u8> {
+        let header = [&[INET, 24, 0, 0][..], &7_u32.to_ne_bytes()].concat();
+        [
+            header,
+            attribute(libc::IFA_ADDRESS, &[192, 0, 2, 1]),
+            attribute(libc::IFA_LOCAL, &[192, 0, 2, 11]),
+            attribute(libc::IFA_FLAGS, &flags.to_ne_bytes()),
+            attribute(11, &[protocol]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn an_address_is_the_nodes_own_unless_it_is_virtual_or_not_to_be_used() {
+        let own = |flags, protocol| read_address(7, &address(flags, protocol)).unwrap().own;
+        let found = read_address(7, &address(libc::IFA_F_PERMANENT, 0)).unwrap();
+        assert_eq!(
+            (found.ip, found.prefix_length, found.own),
+            ([192, 0, 2, 11].into(), 24, true)
+        );
+        assert!(!own(libc::IFA_F_PERMANENT, PROTOCOL_MARK));
+        for flag in [
+            libc::IFA_F_TENTATIVE,
+            libc::IFA_F_DADFAILED,
+            libc::IFA_F_DEPRECATED,
+        ] {
+            assert!(!own(flag, 0), "{flag:#x}");
+        }
+        assert_eq!(read_address(8, &address(0, 0)), None, "another interface's");
+    }
+
+    #[test]
+    fn no_cut_or_changed_answer_makes_the_reader_panic_or_hang() {
+        let hop = [
+            &[16, 0, 0, 0][..],
+            &3_u32.to_ne_bytes(),
+            &attribute(libc::RTA_GATEWAY, &[10, 0, 0, 1]),
+        ]
+        .concat();
+        let route = [
+            vec![INET, 8, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0],
+            attribute(libc::RTA_DST, &[10, 0, 0, 0]),
+            attribute(libc::RTA_MULTIPATH, &[hop.clone(), hop].concat()),
+            attribute(libc::RTA_VIA, &[10, 0, 0xfd, 0]),
+        ]
+        .concat();
+        assert_eq!(read_route(&route).unwrap().hops.len(), 2);
+        let address = address(0, 0);
+        for (whole, read) in [
+            (&route, (|bytes| read_route(bytes).is_some()) as fn(&[u8]) -> bool),
+            (&address, |bytes| read_address(7, bytes).is_some()),
+            (&address, |bytes| read_link(bytes).is_some()),
+        ] {
+            for length in 0..whole.len() {
+                read(&whole[..length]);
+                for value in [0, 1, 4, 8, 0x7f, 0xff] {
+                    let mut changed = whole.clone();
+                    changed[length] = value;
+                    read(&changed);
+                }
+            }
+        }
+    }
+}
