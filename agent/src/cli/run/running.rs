@@ -113,8 +113,18 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let end = running.until_end().await;
     // Whoever comes next serves at the same path.
     drop(socket);
-    match end {
-        Ok(End::Yielded(predecessor)) => {
+    // Until the end they may have kept a group from coming back; programs that they run end before this process does. One that
+    // is just being started has all of this process's descriptors, and would keep the lock from the next agent.
+    running.prober.stop().await;
+    match end? {
+        End::Stopped => {
+            if let Some(membership) = running.membership {
+                membership.leave(running.hurried).await;
+            }
+            running.writer.finish().await;
+            Ok(())
+        }
+        End::Yielded(predecessor) => {
             // What is still being written must not overwrite what the next agent writes; a disk that hangs waits alone.
             let _ = tokio::time::timeout(LAST_WRITE, running.writer.finish()).await;
             let received = running.lock.hand_over(&predecessor).await;
@@ -125,18 +135,6 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
             if received == 0 {
                 tracing::warn!("nobody was there to receive them; the state file tells the next agent");
             }
-            // Only now: the next agent has waited for nothing that takes time.
-            running.prober.stop().await;
-            Ok(())
-        }
-        stopped => {
-            // Until the end they may have kept a group from coming back; programs that they run end before this process does.
-            running.prober.stop().await;
-            stopped?;
-            if let Some(membership) = running.membership {
-                membership.leave(running.hurried).await;
-            }
-            running.writer.finish().await;
             Ok(())
         }
     }
