@@ -23,6 +23,7 @@ pub struct Group {
     family: Option<&'static str>,
     password_file: Option<PathBuf>,
     preemption: Preemption,
+    more: String,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +64,7 @@ impl Group {
             family: None,
             password_file: None,
             preemption: Preemption::Immediate,
+            more: String::new(),
         }
     }
 
@@ -177,6 +179,16 @@ impl Group {
         self
     }
 
+    /// More fields of the spec, as YAML that begins at its own left margin.
+    #[must_use]
+    pub fn spec(mut self, yaml: &str) -> Self {
+        for line in yaml.lines() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(self.more, "  {line}");
+        }
+        self
+    }
+
     /// The group as one YAML document.
     pub fn yaml(&self) -> String {
         let mut text = String::new();
@@ -242,7 +254,7 @@ impl Group {
             }
             Preemption::Never => line("  preemption: {type: Never}"),
         }
-        text
+        text + &self.more
     }
 }
 

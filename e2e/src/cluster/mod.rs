@@ -125,17 +125,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// Adds a node with [`LABEL`] and without an agent.
-    ///
-    /// # Errors
-    /// When the name is taken.
-    pub fn add_member(&mut self, name: &str) -> Result<()> {
-        let node = self.lab.node(name)?;
-        self.plane.add_node(&node, &[LABEL])?;
-        self.nodes.push(node);
-        Ok(())
-    }
-
     /// Writes the operators' kubeconfig anew, for an API server that has moved.
     ///
     /// # Errors

@@ -6,10 +6,12 @@ mod daemon;
 mod failover;
 mod figures;
 mod machine;
+mod probing;
 mod report;
 mod results;
 mod scale;
 mod scene;
+mod service;
 mod steadiness;
 mod targets;
 mod usage;
@@ -31,8 +33,10 @@ use crate::{
     cost::Cost,
     daemon::{BOTH, Daemon, Routers},
     machine::Machine,
+    probing::Kind,
     results::{Results, Setting},
     scale::Size,
+    service::End,
     steadiness::Contender,
 };
 
@@ -43,8 +47,11 @@ const INTERVALS: [Duration; 3] = [
     Duration::from_millis(10),
 ];
 
+/// How often each service ends: the moment within the probe's period decides about half of the figure.
+const SERVICE_RUNS: u32 = 7;
+
 /// Measures Holdfast and keepalived side by side, and the operator in a large cluster, and writes docs/benchmarks.md and
-/// docs/benchmarks-operator.md (about 17 minutes).
+/// docs/benchmarks-operator.md (about 22 minutes).
 #[derive(Parser)]
 #[command(name = "holdfast-bench", version)]
 struct Arguments {
@@ -73,12 +80,23 @@ enum Part {
     Busy,
     /// RTNL held by somebody else.
     Rtnl,
+    /// A service that dies or hangs while its node lives.
+    Service,
+    /// A hundred probes.
+    Probes,
     /// The operator in a large cluster, with a real API server and without agents.
     Scale,
 }
 
 /// The parts of the page about Holdfast and keepalived.
-const BESIDE_KEEPALIVED: [Part; 4] = [Part::Failover, Part::Cost, Part::Busy, Part::Rtnl];
+const BESIDE_KEEPALIVED: [Part; 6] = [
+    Part::Failover,
+    Part::Service,
+    Part::Cost,
+    Part::Probes,
+    Part::Busy,
+    Part::Rtnl,
+];
 
 /// Says what is being done, with the time since the start.
 #[derive(Clone, Copy)]
@@ -139,6 +157,16 @@ fn measure(parts: &[Part], arguments: &Arguments, progress: Progress) -> Result<
     if parts.contains(&Part::Failover) {
         results.failovers = failovers(runs, progress)?;
     }
+    if parts.contains(&Part::Service) {
+        results.services = services(if arguments.quick { 1 } else { SERVICE_RUNS }, progress)?;
+    }
+    if parts.contains(&Part::Probes) {
+        for kind in Kind::ALL {
+            progress.say(&format!("a hundred probes: {}", kind.name()));
+            let window = Duration::from_secs(if arguments.quick { 2 } else { 10 });
+            results.probing.push(probing::run(kind, window)?);
+        }
+    }
     if parts.contains(&Part::Cost) {
         results.costs = costs(arguments.quick, progress)?;
     }
@@ -186,6 +214,20 @@ fn failovers(runs: usize, progress: Progress) -> Result<Vec<(Setting, [Vec<failo
         }
     }
     Ok(all)
+}
+
+/// Lets services end, at another moment of the probes' period in each run, and at the same ones for both daemons.
+fn services(runs: u32, progress: Progress) -> Result<Vec<(End, [Vec<Duration>; 2])>> {
+    let mut all = End::ALL.map(|end| (end, [Vec::new(), Vec::new()]));
+    for run in 0..runs {
+        for (end, measured) in &mut all {
+            progress.say(&format!("service {}: run {} of {runs}", end.name(), run + 1));
+            for (daemon, measured) in BOTH.into_iter().zip(measured) {
+                measured.push(service::run(daemon, *end, service::PERIOD * run / runs)?);
+            }
+        }
+    }
+    Ok(all.into())
 }
 
 fn costs(quick: bool, progress: Progress) -> Result<Vec<(Routers, [Cost; 2])>> {

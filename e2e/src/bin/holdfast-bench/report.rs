@@ -6,7 +6,9 @@ use crate::{
     failover::{Death, Failover, WATCHED},
     figures::{interval, longest, megabytes, millis, spread},
     machine::Machine,
+    probing,
     results::Results,
+    service,
     steadiness::{BUSY_LOOPS, INTERVAL},
     targets::{self, Target},
 };
@@ -31,6 +33,12 @@ pub fn page(machine: &Machine, results: &Results, took: Duration, load_after: &s
     );
     if !results.failovers.is_empty() {
         failover_section(&mut text, results);
+    }
+    if !results.services.is_empty() {
+        service_section(&mut text, results);
+    }
+    if !results.probing.is_empty() {
+        probing_section(&mut text, results);
     }
     if !results.costs.is_empty() {
         cost_section(&mut text, results);
@@ -214,6 +222,56 @@ fn cost_section(text: &mut String, results: &Results) {
                 ),
             );
         }
+    }
+}
+
+fn service_section(text: &mut String, results: &Results) {
+    line(
+        text,
+        &format!(
+            "\n## A service that ends while its node lives\n\n\
+             nginx behind the address on two nodes, asked on the node itself every {0}, by an `httpGet` probe (Holdfast) \
+             and by a `track_script` that asks the same (keepalived, `weight 0`); {1} failures in a row count, an answer \
+             may take {0}, advertisements go every {2}. A visitor asks the address by HTTP all the time: the figure is the \
+             time from the service's end until the other node answers. What part of the period is left when it ends differs \
+             from run to run and is the same for both. Median (lowest–highest).\n\n\
+             | the service is | keepalived | Holdfast |\n|---|---|---|",
+            interval(service::PERIOD),
+            service::FALL,
+            interval(service::INTERVAL),
+        ),
+    );
+    for (end, [theirs, ours]) in &results.services {
+        line(
+            text,
+            &format!("| {} | {} | {} |", end.name(), spread(theirs), spread(ours)),
+        );
+    }
+}
+
+fn probing_section(text: &mut String, results: &Results) {
+    line(
+        text,
+        &format!(
+            "\n## What probes cost\n\n\
+             {} probes in ten groups, each run every {}, so that there are {} runs a second; nginx answers on the same node \
+             and is not counted. Programs that were started are.\n\n\
+             | probes | agent's time on a processor | of one processor |\n|---|---|---|",
+            probing::COUNT,
+            interval(probing::PERIOD),
+            probing::COUNT * 1000 / usize::try_from(probing::PERIOD.as_millis()).unwrap_or(1),
+        ),
+    );
+    for probing in &results.probing {
+        line(
+            text,
+            &format!(
+                "| {} | {} ms a second | {:.1} % |",
+                probing.kind.name(),
+                millis(probing.cpu.div_f64(probing.window.as_secs_f64())),
+                probing.percent(),
+            ),
+        );
     }
 }
 

@@ -7,6 +7,8 @@ use crate::{
     daemon::Routers,
     failover::Failover,
     figures::interval,
+    probing::Probing,
+    service::End,
     steadiness::{Busy, Contender, Hold},
 };
 
@@ -40,6 +42,10 @@ impl Setting {
 pub struct Results {
     /// The runs of each setting.
     pub failovers: Vec<(Setting, [Vec<Failover>; 2])>,
+    /// How long the next visitor waited when a service had ended.
+    pub services: Vec<(End, [Vec<Duration>; 2])>,
+    /// What a hundred probes cost.
+    pub probing: Vec<Probing>,
     /// The cost of each number of routers and interval.
     pub costs: Vec<(Routers, [Cost; 2])>,
     /// Beside busy loops.
@@ -53,7 +59,7 @@ pub struct Results {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::{failover::Death, steadiness::Locked, usage::Memory};
+    use crate::{failover::Death, probing::Kind, steadiness::Locked, usage::Memory};
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -111,6 +117,14 @@ pub mod tests {
                 setting,
                 [vec![failover(ms(63), ms(4000))], vec![failover(ms(2), ms(2500))]],
             )],
+            services: vec![(End::Killed, [vec![ms(1800)], vec![ms(1700)]])],
+            probing: [(Kind::None, 10), (Kind::Mixed, 300)]
+                .map(|(kind, cpu)| Probing {
+                    kind,
+                    window: ms(10_000),
+                    cpu: ms(cpu),
+                })
+                .into(),
             costs: vec![(
                 Routers {
                     count: 250,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     failover::Failover,
     figures::{interval, longest, median, megabytes, millis},
+    probing::Kind,
     results::Results,
     steadiness::Contender,
 };
@@ -17,6 +18,9 @@ const TWO_HOLDERS: Duration = Duration::from_millis(3500);
 const MEMORY: u64 = 10_000_000;
 /// The part of keepalived's CPU time to aim at.
 const CPU_AIM: f64 = 0.5;
+
+/// The most that a hundred probes may take of one processor, in percent.
+const PROBING: f64 = 5.0;
 
 /// One promise.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +38,16 @@ pub fn judge(results: &Results) -> Vec<Target> {
     let mut targets = Vec::new();
     if !results.failovers.is_empty() {
         targets.extend([lost_node(results), planned_stop(results), two_holders(results)]);
+    }
+    if !results.services.is_empty() {
+        targets.push(services(results));
+    }
+    if let Some(mixed) = results.probing.iter().find(|probing| probing.kind == Kind::Mixed) {
+        targets.push(Target {
+            promise: "A hundred probes every 200 ms: under 5 % of a processor",
+            measured: format!("{:.1} %", mixed.percent()),
+            met: mixed.percent() < PROBING,
+        });
     }
     if !results.costs.is_empty() {
         targets.push(cpu(
@@ -97,6 +111,22 @@ fn planned_stop(results: &Results) -> Target {
         promise: "Planned stop: at most 5 ms of silence (median)",
         measured: figures.collect::<Vec<_>>().join("; "),
         met: silences.iter().all(|(_, silence)| *silence <= PLANNED_STOP),
+    }
+}
+
+fn services(results: &Results) -> Target {
+    let medians = results
+        .services
+        .iter()
+        .map(|(end, [theirs, ours])| (end, median(theirs), median(ours)));
+    let medians: Vec<_> = medians.collect();
+    let figures = medians
+        .iter()
+        .map(|(end, theirs, ours)| format!("{}: {} / {} ms", end.name(), millis(*ours), millis(*theirs)));
+    Target {
+        promise: "Service ends: at most keepalived's median",
+        measured: figures.collect::<Vec<_>>().join("; "),
+        met: medians.iter().all(|(_, theirs, ours)| ours <= theirs),
     }
 }
 
@@ -176,7 +206,7 @@ mod tests {
     #[test]
     fn every_target_can_be_missed() {
         assert!(missed(&results()).is_empty());
-        let worsen: [(&str, Worsen); 7] = [
+        let worsen: [(&str, Worsen); 9] = [
             ("Lost node", |results| {
                 results.failovers[0].1[1][0].lost_node += Duration::from_millis(1);
             }),
@@ -194,6 +224,12 @@ mod tests {
             }),
             ("Memory", |results| {
                 results.costs[0].1[1].memory.resident = 10_000_001;
+            }),
+            ("Service ends", |results| {
+                results.services[0].1[1][0] = Duration::from_millis(1801);
+            }),
+            ("A hundred probes", |results| {
+                results.probing[1].cpu = Duration::from_millis(501);
             }),
             ("No false failover", |results| {
                 results.busy[0].1.false_failovers = 1;

@@ -105,6 +105,15 @@ fn policy(stat: &str) -> Option<u32> {
     after_name.split_whitespace().nth(38)?.parse().ok()
 }
 
+/// The time on a processor of all children that were waited for, in `/proc/PID/stat`: its 16th and 17th field, in hundredths
+/// of a second.
+pub fn time_of_children(stat: &str) -> Option<Duration> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(13);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
 /// The parent's number in `/proc/PID/stat`, whose second field may hold anything between its parentheses.
 fn parent(stat: &str) -> Option<i32> {
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -151,6 +160,13 @@ mod tests {
     fn the_scheduling_policy_is_the_forty_first_field() {
         let fields: Vec<String> = (3..=52).map(|number| number.to_string()).collect();
         assert_eq!(policy(&format!("1 (name) {}", fields.join(" "))), Some(41));
+    }
+
+    #[test]
+    fn the_time_of_children_is_in_the_sixteenth_and_seventeenth_field() {
+        let fields: Vec<String> = (3..=52).map(|number| number.to_string()).collect();
+        let found = time_of_children(&format!("1 (name) {}", fields.join(" ")));
+        assert_eq!(found, Some(Duration::from_millis(330)));
     }
 
     #[test]
