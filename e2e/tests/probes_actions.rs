@@ -596,6 +596,9 @@ fn own_address() -> Outcome {
     let scene = Scene::new()?;
     let group = web().spec("probes:\n- name: mine\n  tcpSocket: {host: 10.77.0.100, port: 80}\n");
     let error = pair::agent(&scene.a, &[group]).unwrap_err().to_string();
-    assert!(error.contains("spec.probes[0].tcpSocket.host") && error.contains("swings"), "{error}");
+    assert!(
+        error.contains("spec.probes[0].tcpSocket.host") && error.contains("swings"),
+        "{error}"
+    );
     Ok(())
 }

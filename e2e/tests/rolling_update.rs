@@ -54,8 +54,8 @@ fn start(node: &Node, priority: u8) -> Result<Agent> {
 fn replaced_one_after_the_other() -> Outcome {
     let lab = Lab::new()?;
     let client = lab.client()?;
-    let nodes = [("a", 200), ("b", 150), ("c", 100)]
-        .map(|(name, priority)| (lab.node(name).unwrap(), priority));
+    let nodes =
+        [("a", 200), ("b", 150), ("c", 100)].map(|(name, priority)| (lab.node(name).unwrap(), priority));
     let all: Vec<Node> = nodes.iter().map(|(node, _)| node.clone()).collect();
     let meter = Meter::start(&client, &all, &[vip()])?;
     let mut agents = Vec::new();

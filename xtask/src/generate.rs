@@ -54,7 +54,12 @@ fn sections(workspace: &Workspace, check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for section in SECTIONS {
         let content = (section.content)(workspace)?;
-        stale.extend(write(workspace, section.file, &[(section.name.to_owned(), content)], check)?);
+        stale.extend(write(
+            workspace,
+            section.file,
+            &[(section.name.to_owned(), content)],
+            check,
+        )?);
     }
     refuse_stale(&stale)
 }
@@ -64,8 +69,18 @@ fn shown_examples(workspace: &Workspace, check: bool) -> Result<()> {
     for file in SHOWING_EXAMPLES {
         let text = read(workspace, file)?;
         let examples = names(&text).filter(|name| name.starts_with("examples/"));
-        let blocks = examples.map(|name| Ok((name.to_owned(), format!("```yaml\n{}```\n", read(workspace, name)?))));
-        stale.extend(write(workspace, file, &blocks.collect::<Result<Vec<_>>>()?, check)?);
+        let blocks = examples.map(|name| {
+            Ok((
+                name.to_owned(),
+                format!("```yaml\n{}```\n", read(workspace, name)?),
+            ))
+        });
+        stale.extend(write(
+            workspace,
+            file,
+            &blocks.collect::<Result<Vec<_>>>()?,
+            check,
+        )?);
     }
     refuse_stale(&stale)
 }
@@ -112,7 +127,9 @@ fn refuse_stale(stale: &[&str]) -> Result<()> {
 
 /// The names of the generated parts of `text`.
 fn names(text: &str) -> impl Iterator<Item = &str> {
-    let begins = text.lines().filter_map(|line| line.strip_prefix("<!-- generated: "));
+    let begins = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("<!-- generated: "));
     begins.filter_map(|line| line.strip_suffix(" -->"))
 }
 
