@@ -58,8 +58,7 @@ fn found(row: &Row) -> String {
 pub(crate) fn fault(policy: &Policy, probes: &Probes, fault: Fault) -> String {
     if let (Fault::Maintenance, Duty::Release(reason)) = (fault, &policy.duty) {
         return format!(
-            "the node is being worked on: {}; it takes part again when that is undone (uncordon the node, take away its taint \
-             or the annotation vip.holdfast.dev/maintenance)",
+            "the node is not to serve: {}; it takes part again when that is over",
             line(reason)
         );
     }

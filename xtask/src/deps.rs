@@ -12,6 +12,8 @@ use crate::{process, system};
 pub enum Purpose {
     /// `make demo`
     Demo,
+    /// `make test-fast`
+    FastTests,
     /// `make test-lab`
     LabTests,
     /// `make test-api`
@@ -25,8 +27,9 @@ pub enum Purpose {
 impl Purpose {
     /// Every purpose.
     #[cfg(test)]
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Demo,
+        Self::FastTests,
         Self::LabTests,
         Self::ApiTests,
         Self::Bench,
@@ -37,6 +40,7 @@ impl Purpose {
     pub const fn target(self) -> &'static str {
         match self {
             Self::Demo => "make demo",
+            Self::FastTests => "make test-fast",
             Self::LabTests => "make test-lab",
             Self::ApiTests => "make test-api",
             Self::Bench => "make bench",
@@ -132,7 +136,7 @@ const TOOLS: &[Tool] = &[
         program: "dbus-daemon",
         package: "dbus",
         service: None,
-        needed_for: &[Purpose::LabTests],
+        needed_for: &[Purpose::FastTests],
         why: "the bus on which a node says that it shuts down",
     },
     Tool {

@@ -34,11 +34,11 @@ impl Tier {
     }
 
     /// What has to be installed for it. The fast tier makes do with Rust.
-    const fn purpose(self) -> Option<Purpose> {
+    const fn purpose(self) -> Purpose {
         match self {
-            Self::Fast => None,
-            Self::Lab => Some(Purpose::LabTests),
-            Self::Api => Some(Purpose::ApiTests),
+            Self::Fast => Purpose::FastTests,
+            Self::Lab => Purpose::LabTests,
+            Self::Api => Purpose::ApiTests,
         }
     }
 }
@@ -104,7 +104,7 @@ pub fn run(workspace: &Workspace, tier: Option<Tier>, names: &[String]) -> Resul
         .into_iter()
         .filter(|tier| steps.iter().any(|s| s.tier == *tier))
         .collect();
-    let purposes: Vec<Purpose> = tiers.iter().filter_map(|tier| tier.purpose()).collect();
+    let purposes: Vec<Purpose> = tiers.iter().map(|tier| tier.purpose()).collect();
     deps::ensure(&purposes)?;
 
     let mut outcomes = Vec::new();

@@ -203,8 +203,7 @@ fn maintenance_says_why_and_how_it_ends() {
         sentences(&node),
         [(
             Fault::Maintenance,
-            "the node is being worked on: taint out-of-service; it takes part again when that is undone (uncordon the node, \
-             take away its taint or the annotation vip.holdfast.dev/maintenance)"
+            "the node is not to serve: taint out-of-service; it takes part again when that is over"
                 .to_owned()
         )]
     );

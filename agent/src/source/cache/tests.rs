@@ -181,7 +181,7 @@ fn killed_at_any_moment_the_old_or_the_new_one_is_left() {
     let mut seen = BTreeSet::new();
     let node_file = || fs::read(place.path("cache/node.json")).unwrap();
     for round in 0..40 {
-        let before = node_file();
+        let mut before = node_file();
         let mut writer = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -192,14 +192,17 @@ fn killed_at_any_moment_the_old_or_the_new_one_is_left() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Until it is at work, however long its start takes here; then a little longer each time.
+        // Until it has written a few times, however long that takes here; then a little longer each time.
         let began = std::time::Instant::now();
-        while node_file() == before {
-            assert!(
-                began.elapsed() < core::time::Duration::from_secs(30),
-                "it does not write"
-            );
-            std::thread::yield_now();
+        for _ in 0..=round % 5 {
+            while node_file() == before {
+                assert!(
+                    began.elapsed() < core::time::Duration::from_secs(30),
+                    "it does not write"
+                );
+                std::thread::yield_now();
+            }
+            before = node_file();
         }
         std::thread::sleep(core::time::Duration::from_micros(round * 371));
         writer.kill().unwrap();
