@@ -210,14 +210,10 @@ unsafe fn attempt(child: &Child) -> Step {
             return Step::Surroundings;
         }
         libc::umask(0o022);
-        // Everything the agent opens is closed by itself; what it was given by whoever started it may not be. A kernel that is
-        // too old for it (5.11) leaves it open.
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        );
+        // Now, not when it becomes the program: the kernel lets the agent go on a moment before it closes what is to be closed
+        // then, and until then this process, too, has the agent's lock and sockets. What the agent was given by whoever started it
+        // would stay open for ever. A kernel that is too old for it (5.9) does both.
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
         be_killable();
         if let Some(credentials) = child.credentials.as_ref() {
             // Not by the C library's functions, which would change all threads of the agent.
