@@ -1,5 +1,5 @@
 //! What the operator says in Events: addresses that moved, groups refused or accepted again, a split brain, deletions that
-//! nobody confirmed, and what befalls members ([`health`]). What is said is decided by comparing two statuses; it is published by a task that holds nobody up,
+//! nobody confirmed, and what befalls members (`health`). What is said is decided by comparing two statuses; it is published by a task that holds nobody up,
 //! and repeated words are counted, not repeated.
 
 mod health;

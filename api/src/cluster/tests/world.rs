@@ -147,7 +147,10 @@ impl World {
 
     /// What agents run was told by objects that exist no longer.
     fn orphan(&mut self) {
-        for agent in self.agents.values_mut() {
+        for (node, agent) in &mut self.agents {
+            // Nobody asks one whose agent is silent already, and soon nobody knows any more that there was something to ask.
+            let is_silent = matches!(self.leases.get(node), Some(AgentLife::Expired(_)));
+            self.is_rewritten |= is_silent && !agent.running.is_empty();
             (agent.read, agent.observed) = (None, None);
             for running in agent.running.values_mut() {
                 running.orphaned = true;
