@@ -47,9 +47,6 @@ const INTERVALS: [Duration; 3] = [
     Duration::from_millis(10),
 ];
 
-/// How often each service ends: the moment within the probe's period decides about half of the figure.
-const SERVICE_RUNS: u32 = 7;
-
 /// Measures Holdfast and keepalived side by side, and the operator in a large cluster, and writes docs/benchmarks.md and
 /// docs/benchmarks-operator.md (about 22 minutes).
 #[derive(Parser)]
@@ -158,7 +155,7 @@ fn measure(parts: &[Part], arguments: &Arguments, progress: Progress) -> Result<
         results.failovers = failovers(runs, progress)?;
     }
     if parts.contains(&Part::Service) {
-        results.services = services(if arguments.quick { 1 } else { SERVICE_RUNS }, progress)?;
+        results.services = services(u32::try_from(runs)?, progress)?;
     }
     if parts.contains(&Part::Probes) {
         for kind in Kind::ALL {
