@@ -57,7 +57,7 @@ fn lost() -> Outcome {
         cluster.start_agent(node)?;
     }
     let meter = serve(&cluster)?;
-    let statuses = cluster.console.record::<VirtualIPGroup>();
+    let statuses = cluster.console.record::<VirtualIPGroup>()?;
     let start = Instant::now();
 
     // A planned handover and back: the reports come in either order.

@@ -150,8 +150,8 @@ fn quiet() -> Outcome {
     // What was written before is seen once when a recording begins.
     thread::sleep(Duration::from_secs(2));
     let (groups, nodes) = (
-        cluster.console.record::<VirtualIPGroup>(),
-        cluster.console.record::<VirtualIPNode>(),
+        cluster.console.record::<VirtualIPGroup>()?,
+        cluster.console.record::<VirtualIPNode>()?,
     );
     thread::sleep(Duration::from_secs(2));
     let start = Instant::now();

@@ -21,6 +21,7 @@ use holdfast_lab::{
     kubernetes::{ControlPlaneOptions, OperatorOptions, assets::KUBECTL},
     wait_until,
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 fn main() -> std::process::ExitCode {
@@ -73,7 +74,7 @@ fn as_fast_as_ever(meter: &Meter, start: Instant) {
 
 fn failover() -> Outcome {
     let (mut cluster, meter) = serving()?;
-    let statuses = cluster.console.record::<VirtualIPGroup>();
+    let statuses = cluster.console.record::<VirtualIPGroup>()?;
     let recorded = Instant::now();
 
     // Without an API server, an agent is killed.
@@ -100,6 +101,7 @@ fn failover() -> Outcome {
     settle_on(&meter, &[VIP], "a")?;
 
     // While etcd hangs, a cable is pulled.
+    let frozen = Timestamp::now();
     cluster.plane.freeze_etcd()?;
     let start = Instant::now();
     cluster.node("a")?.unplug()?;
@@ -110,7 +112,13 @@ fn failover() -> Outcome {
     settle_on(&meter, &[VIP], "a")?;
     cluster.plane.thaw_etcd()?;
     let back = Instant::now();
-    cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    // That a is active was true before and is true now: what is new is that b was active meanwhile.
+    let what = "the status tells of b's turn";
+    cluster.console.wait_for_group("web", what, SETTLED, |group| {
+        conditions::is_true(group, "Ready")
+            && conditions::active_node(group) == Some("a")
+            && conditions::since(group, "b").is_some_and(|since| since > frozen)
+    })?;
     println!("the status was right {:?} after etcd's thaw", back.elapsed());
 
     conditions::never_split(&statuses.since(recorded));

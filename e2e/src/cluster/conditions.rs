@@ -1,6 +1,7 @@
 //! A group's conditions, as a test asks about them.
 
 use holdfast_api::v1alpha1::VirtualIPGroup;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// The condition of this type, if the status has it.
@@ -32,6 +33,13 @@ pub fn message<'a>(group: &'a VirtualIPGroup, kind: &str) -> &'a str {
 /// The node that the status names as active.
 pub fn active_node(group: &VirtualIPGroup) -> Option<&str> {
     group.status.as_ref()?.active_node.as_deref()
+}
+
+/// Since when the member of this name is in its state, as the status has it.
+pub fn since(group: &VirtualIPGroup, node: &str) -> Option<Timestamp> {
+    let members = &group.status.as_ref()?.members;
+    let member = members.iter().find(|member| member.node == node)?;
+    Some(member.since.as_ref()?.0)
 }
 
 /// Fails if any version of any group said that two nodes had its addresses, or if no version was seen but the first.

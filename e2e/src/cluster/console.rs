@@ -184,16 +184,21 @@ impl Console {
         }
     }
 
-    /// Takes note of every version of every object of one kind from now on.
-    pub fn record<K>(&self) -> Recording<K>
+    /// Takes note of every version of every object of one kind from now on, the present ones first.
+    ///
+    /// # Errors
+    /// When the API server does not say which there are at present.
+    pub fn record<K>(&self) -> Result<Recording<K>>
     where
         K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
         K::DynamicType: Default + Send + Sync,
     {
         let versions = Arc::new(Mutex::new(Vec::new()));
+        let (listed, first) = mpsc::channel();
         self.handle
-            .spawn(watch(Api::<K>::all(self.client()), Arc::clone(&versions)));
-        Recording { versions }
+            .spawn(watch(Api::<K>::all(self.client()), Arc::clone(&versions), listed));
+        first.recv_timeout(ANSWER)?;
+        Ok(Recording { versions })
     }
 }
 
@@ -232,8 +237,9 @@ impl<K: Clone> Recording<K> {
     }
 }
 
-/// Takes note of every version, for ever. After an error everything is asked for anew.
-async fn watch<K>(api: Api<K>, versions: Arc<Mutex<Vec<(Instant, K)>>>)
+/// Takes note of every version, for ever, and says when the present ones are known. After an error everything is asked for anew,
+/// and soon: an API server that returns has its next versions within a fraction of a second.
+async fn watch<K>(api: Api<K>, versions: Arc<Mutex<Vec<(Instant, K)>>>, listed: mpsc::Sender<()>)
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
     K::DynamicType: Default,
@@ -241,12 +247,18 @@ where
     loop {
         let mut events = pin!(watcher(api.clone(), watcher::Config::default()));
         while let Some(Ok(event)) = events.next().await {
-            if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = event {
-                let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
-                versions.push((Instant::now(), object));
+            match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+                    versions.push((Instant::now(), object));
+                }
+                watcher::Event::InitDone => {
+                    listed.send(()).ok();
+                }
+                watcher::Event::Init | watcher::Event::Delete(_) => {}
             }
         }
-        tokio::time::sleep(10 * PAUSE).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
