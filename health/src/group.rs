@@ -91,17 +91,20 @@ impl GroupHealth {
 
     /// The node's health as its probes have it now.
     pub fn judgement(&self) -> Judgement {
-        Judgement {
-            strict: self.health(&self.assess(View::Strict)),
-            lenient: self.health(&self.assess(View::Lenient)),
-        }
+        self.judgement_from(&self.assess(View::Strict))
     }
 
     /// The judgement with everything that explains it.
     pub fn report(&self) -> Report {
         let strict = self.assess(View::Strict);
         let held_back = self.damper.held_back();
-        explain::report(&self.policy, &self.probes, &strict, self.judgement(), held_back)
+        explain::report(
+            &self.policy,
+            &self.probes,
+            &strict,
+            self.judgement_from(&strict),
+            held_back,
+        )
     }
 
     /// When time alone changes the judgement, if it does: [`Self::handle_timeout`] is to be called then.
@@ -121,6 +124,13 @@ impl GroupHealth {
 
     fn assess(&self, view: View) -> Assessment<'_> {
         Assessment::new(&self.policy, &self.probes, view)
+    }
+
+    fn judgement_from(&self, strict: &Assessment<'_>) -> Judgement {
+        Judgement {
+            strict: self.health(strict),
+            lenient: self.health(&self.assess(View::Lenient)),
+        }
     }
 
     fn health(&self, assessment: &Assessment<'_>) -> Health {

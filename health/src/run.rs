@@ -44,6 +44,39 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What runs that ended so have found, for a line: that they could not be run or had no answer is not to be mistaken for a
+    /// failing service. `longest` is how many characters of `message` are repeated.
+    pub fn in_words(self, message: &str, longest: usize) -> String {
+        let message = first_line(message, longest);
+        let plain = match self {
+            Self::Passed => "passed",
+            Self::Failed if message.is_empty() => "failed",
+            Self::Failed => return message,
+            Self::TimedOut => "timed out",
+            Self::CouldNotRun => "could not be run",
+        };
+        if message.is_empty() {
+            plain.to_owned()
+        } else {
+            format!("{plain}: {message}")
+        }
+    }
+}
+
+/// The first line that says something, cut if it has more than `longest` characters.
+pub(crate) fn first_line(text: &str, longest: usize) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("");
+    match line.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line)),
+        None => line.to_owned(),
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -6,7 +6,7 @@ use crate::judgement::Verdict;
 use crate::policy::{Duty, OnFailure, Policy};
 use crate::probes::{Probes, Slot, Source, View};
 use crate::quorum::Quorum;
-use crate::run::Outcome;
+use crate::run::first_line;
 use crate::tracker::Row;
 
 /// How much of what was found is repeated in a sentence; the whole stands with the probe.
@@ -37,21 +37,9 @@ pub(crate) fn of_quorum(probes: &Probes, quorum: &Quorum) -> String {
     )
 }
 
-/// What runs found: that they could not be run or had no answer is not to be mistaken for a failing service.
+/// What runs found.
 fn found(row: &Row) -> String {
-    let message = line(&row.message);
-    let plain = match row.outcome {
-        Outcome::Passed => "passed",
-        Outcome::Failed if message.is_empty() => "failed",
-        Outcome::Failed => return message,
-        Outcome::TimedOut => "timed out",
-        Outcome::CouldNotRun => "could not be run",
-    };
-    if message.is_empty() {
-        plain.to_owned()
-    } else {
-        format!("{plain}: {message}")
-    }
+    row.outcome.in_words(&row.message, LONGEST)
 }
 
 /// A fault as a sentence that says what to look at.
@@ -94,13 +82,5 @@ fn failing(probes: &Probes, slot: &Slot) -> String {
 
 /// The first line that says something, cut if it is long.
 pub(crate) fn line(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line)),
-        None => line.to_owned(),
-    }
+    first_line(text, LONGEST)
 }

@@ -101,7 +101,7 @@ fn probe_lines(group: &str, before: &ProbeReport, now: &ProbeReport) -> Vec<Line
         let text = format!(
             "the attempt to heal what probe {} of group {group} watches has ended: {}",
             now.name,
-            found(result.outcome, &result.message)
+            result.outcome.in_words(&result.message, LONGEST)
         );
         lines.push(Line {
             is_warning: !result.outcome.is_pass(),
@@ -114,9 +114,10 @@ fn probe_lines(group: &str, before: &ProbeReport, now: &ProbeReport) -> Vec<Line
         .healing
         .as_ref()
         .map(|healing| (healing.attempt, healing.of));
-    let shown = now
-        .outcome
-        .map_or_else(|| now.message.clone(), |outcome| found(outcome, &now.message));
+    let shown = now.outcome.map_or_else(
+        || now.message.clone(),
+        |outcome| outcome.in_words(&now.message, LONGEST),
+    );
     if before.verdict == now.verdict {
         if let Some((number, of)) = attempt
             && now.verdict == Verdict::Recovering
@@ -176,28 +177,6 @@ fn effect(probe: &ProbeReport) -> String {
 /// A quorum is not run.
 fn is_quorum(probe: &ProbeReport) -> bool {
     probe.outcome.is_none() && probe.latest.is_none() && !probe.message.is_empty()
-}
-
-/// What runs found: that they could not be run or had no answer is not to be mistaken for a failing service.
-fn found(outcome: Outcome, message: &str) -> String {
-    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines.next().unwrap_or_default();
-    let line = match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line)),
-        None => line.to_owned(),
-    };
-    let plain = match outcome {
-        Outcome::Passed => "passed",
-        Outcome::Failed if line.is_empty() => "failed",
-        Outcome::Failed => return line,
-        Outcome::TimedOut => "timed out",
-        Outcome::CouldNotRun => "could not be run",
-    };
-    if line.is_empty() {
-        plain.to_owned()
-    } else {
-        format!("{plain}: {line}")
-    }
 }
 
 fn warning(probe: Option<&str>, text: String) -> Line {
