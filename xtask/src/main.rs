@@ -79,8 +79,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Build etcd, kube-apiserver, kubectl and Helm for the API tier, once, into a cache outside the checkout
-    Assets,
+    /// Build the programs of a real API server or of a real cluster, once, into a cache outside the checkout
+    Assets {
+        /// For which tests
+        #[arg(long = "for", value_enum, default_value_t = assets::Set::Api)]
+        set: assets::Set,
+    },
     /// Delete what these commands built for themselves outside the checkout
     CleanCache,
 }
@@ -110,7 +114,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { tier, steps } => tiers::run(&workspace, tier, &steps),
         Command::Bench { arguments } => {
             deps::ensure(&[Purpose::Bench])?;
-            assets::ensure(&workspace)?;
+            assets::ensure(&workspace, assets::Set::Api)?;
             workspace.build_release()?;
             let mut bench = workspace.cargo(&["run", "--locked", "--release", "-p", "holdfast-e2e"]);
             bench.args(["--bin", "holdfast-bench", "--"]).args(arguments);
@@ -122,7 +126,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
         Command::Generate { check } => generate::run(&workspace, check),
-        Command::Assets => assets::ensure(&workspace),
+        Command::Assets { set } => assets::ensure(&workspace, set),
         Command::Manifest { check } => manifest::run(&workspace, check),
         Command::CleanCache => cache::clean(),
     }

@@ -25,7 +25,7 @@ const HEADER: &str = "\
 
 /// Writes the manifest; with `check`, only compares, and fails if it differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    assets::ensure(workspace)?;
+    assets::ensure(workspace, assets::Set::Api)?;
     let mut helm = system::command(assets::program(workspace, "helm")?);
     helm.args(["template", "holdfast", "charts/holdfast"])
         .args(["--namespace", "holdfast-system", "--set", "createNamespace=true"])

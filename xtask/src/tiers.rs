@@ -74,7 +74,9 @@ const STEPS: &[Step] = &[
     Step::new("agent", Tier::Lab, agent_tests),
     Step::new("lab", Tier::Lab, lab_tests),
     Step::new("e2e", Tier::Lab, e2e_tests),
-    Step::new("assets", Tier::Api, |workspace, _| assets::ensure(workspace)),
+    Step::new("assets", Tier::Api, |workspace, _| {
+        assets::ensure(workspace, assets::Set::Api)
+    }),
     Step::new("manifest", Tier::Api, |workspace, _| {
         manifest::run(workspace, true)
     }),
