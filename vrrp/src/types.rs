@@ -207,11 +207,20 @@ impl Interval {
 /// RFC 9568 §6.1: `((256 - priority) * Active_Adver_Interval) / 256`; RFC 3768 §6.1: `(256 - priority) / 256`
 /// seconds. Computed in nanoseconds: in centiseconds every skew at 10 ms would be zero.
 pub fn skew(version: Version, priority: Priority, interval: Interval) -> Duration {
-    let unit = match version {
+    skew_unit(version, interval) * (256 - u32::from(priority.get())) / 256
+}
+
+/// The step of Skew_Time: how much later a router gives up than one whose priority is higher by one.
+pub fn skew_step(version: Version, interval: Interval) -> Duration {
+    skew_unit(version, interval) / 256
+}
+
+/// What Skew_Time is a share of.
+const fn skew_unit(version: Version, interval: Interval) -> Duration {
+    match version {
         Version::V3 => interval.get(),
         Version::V2 => Duration::from_secs(1),
-    };
-    unit * (256 - u32::from(priority.get())) / 256
+    }
 }
 
 /// Active_Down_Interval: how long the Active router may be silent (RFC 9568 §6.1): three intervals and the skew.

@@ -7,11 +7,12 @@ use super::VirtualRouter;
 use super::election::{self, Advertised, AsBackup, Candidate};
 use super::receive::Heard;
 use super::timer::Timer;
+use crate::config::Transport;
 use crate::evidence::Notice;
 use crate::io::Action;
 use crate::state::{Reason, State};
 use crate::time::Instant;
-use crate::types::{Interval, Version, active_down_interval, skew};
+use crate::types::{Interval, Version, active_down_interval, skew, skew_step};
 
 /// How many intervals a router in the floor band waits beyond Skew_Time when the Active router has resigned, itself perhaps, so
 /// that healthy ones come first: one, after which the word is said again in case it was lost. All that is shorter than the
@@ -122,7 +123,7 @@ impl VirtualRouter {
                 let since = *self.watch.fallen_since.get_or_insert(now);
                 // A delay that is over sooner is over sooner.
                 self.timers
-                    .set_earlier(Timer::PreemptDelay, (since + self.skew()).max(now));
+                    .set_earlier(Timer::PreemptDelay, (since + self.skew() + self.turn()).max(now));
             }
             AsBackup::Discard => {
                 self.watch.outranked = true;
@@ -258,7 +259,26 @@ impl VirtualRouter {
             false if resigned => self.skew(),
             _ => active_down_interval(self.config.version, self.priority(), self.interval()),
         };
-        self.watch.down_from + patience
+        self.watch.down_from + patience + self.turn()
+    }
+
+    /// How long this router lets others of its priority go first: those listed peers, other than the Active router, that win against
+    /// it by their address (RFC 9568 §6.4.3). Each of them has its own time within the one step that priorities are apart in
+    /// Skew_Time, so that the first is heard before the second acts, and none comes behind a router of lower priority.
+    fn turn(&self) -> Duration {
+        let (Transport::Unicast(peers), Some(own)) = (&self.config.transport, self.config.source) else {
+            return Duration::ZERO;
+        };
+        let mut rivals = 0;
+        let mut before = 0;
+        for peer in peers
+            .iter()
+            .filter(|peer| Some(peer.address) != self.watch.router)
+        {
+            rivals += 1;
+            before += u32::from(peer.address > own);
+        }
+        skew_step(self.config.version, self.interval()) * before / (rivals + 1)
     }
 
     /// Skew_Time at the interval in force.

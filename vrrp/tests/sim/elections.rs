@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use holdfast_vrrp::{Fault, Preemption, Priority, Standing, Version, active_down_interval, skew};
+use holdfast_vrrp::{Fault, Preemption, Priority, Shutdown, Standing, Version, active_down_interval, skew};
 
 use crate::scenario::{Edit, Group, Step};
 use crate::script::{Script, group};
@@ -78,6 +78,24 @@ fn equal_priorities_after_a_partition_are_decided_by_the_higher_address() {
         script.then(&Step::Partition(vec![0, 1])).settle();
         assert_eq!(script.active(), [0, 1]);
         assert_eq!(script.then(&Step::Heal).settle().active(), [1]);
+    }
+}
+
+#[test]
+fn of_equal_backups_one_takes_over_and_no_other_becomes_active() {
+    let unicast = Group {
+        unicast: true,
+        ..group(1000)
+    };
+    let link = Duration::from_micros(500);
+    // One that stops changes its own state, too.
+    for (end, changes) in [(Step::PowerOff(3), 1), (Step::Stop(3, Shutdown::Planned), 2)] {
+        let mut script = Script::paced(&unicast, &[100, 100, 100, 100], link, NO_CHANGE);
+        assert_eq!(script.settle().active(), [3]);
+        let before = script.transitions();
+        script.then(&end).settle();
+        assert_eq!(script.active(), [2], "the highest address of those that are left");
+        assert_eq!(script.transitions() - before, changes, "{end:?}");
     }
 }
 

@@ -32,6 +32,16 @@ impl Script {
     /// One node for each of `priorities`, the first with the lowest address; `adjust` has the last word on each
     /// configuration. Everything takes a hundredth of an interval.
     pub fn new(group: &Group, priorities: &[u8], adjust: impl Fn(usize, &mut Config)) -> Self {
+        Self::paced(group, priorities, group.interval / 100, adjust)
+    }
+
+    /// The same where everything takes `short` at most.
+    pub fn paced(
+        group: &Group,
+        priorities: &[u8],
+        short: Duration,
+        adjust: impl Fn(usize, &mut Config),
+    ) -> Self {
         let hosts: Vec<u8> = (1..).take(priorities.len()).collect();
         let member = |(index, (host, priority)): (usize, (&u8, &u8))| {
             let mut config = group.config(*host, *priority, &hosts);
@@ -47,7 +57,6 @@ impl Script {
                 present: true,
             }
         };
-        let short = group.interval / 100;
         let setup = Setup {
             members: hosts.iter().zip(priorities).enumerate().map(member).collect(),
             quality: Quality {

@@ -1,5 +1,7 @@
 //! The Backup state (RFC 9568 §6.4.2, RFC 3768 §6.4.2): whom it follows and when it takes over.
 
+use std::net::IpAddr;
+
 use holdfast_vrrp::{Action, Config, Fault, Interval, Notice, Preemption, Reason, Standing, State, Version};
 
 use crate::harness::*;
@@ -186,6 +188,47 @@ fn skew_is_not_lost_at_ten_milliseconds() {
     assert_eq!(solo.wakes_in(), std::time::Duration::from_nanos(36_093_750));
     solo.hear(HIGHER, 0);
     assert_eq!(solo.wakes_in(), std::time::Duration::from_nanos(6_093_750));
+}
+
+#[test]
+fn a_backup_lets_listed_peers_with_higher_addresses_go_first_within_one_step_of_the_skew() {
+    let step = SECOND / 256;
+    let among = |peers: &[IpAddr]| {
+        let mut start = config(100);
+        start.transport = unicast(peers);
+        Solo::backup(start)
+    };
+    let mut solo = among(&[LOWER, HIGHER]);
+    assert_eq!(
+        solo.wakes_in(),
+        active_down(100) + step / 3,
+        "one of three is before it"
+    );
+    solo.hear(HIGHER, 200);
+    assert_eq!(solo.wakes_in(), active_down(100), "the Active router is no rival");
+    solo.hear(LOWER, 200);
+    assert_eq!(
+        solo.wakes_in(),
+        active_down(100) + step / 2,
+        "one of two is before it"
+    );
+    solo.hear(LOWER, 0);
+    assert_eq!(solo.wakes_in(), skew(100) + step / 2);
+    let many: Vec<IpAddr> = (10..41).map(|host| IpAddr::from([10, 0, 0, host])).collect();
+    let last = among(&many);
+    assert!(last.wakes_in() > active_down(100) && last.wakes_in() < active_down(99));
+}
+
+#[test]
+fn a_backup_that_waits_for_its_turn_follows_an_equal_that_had_it_first() {
+    let mut start = config(100);
+    start.transport = unicast(&[LOWER, HIGHER]);
+    let mut solo = Solo::backup(start);
+    solo.hear(LOWER, 100);
+    solo.pass(active_down(100) + millis(1));
+    assert_eq!(solo.hear(HIGHER, 100), []);
+    assert_eq!(solo.state(), State::Backup);
+    assert_eq!(solo.wakes_in(), active_down(100));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use holdfast_vrrp::wire::vrrp;
 use holdfast_vrrp::{
     Action, AddressResult, Announce, Announcement, Authentication, Checksum, Config, Family, Fault, Faults,
-    Health, Input, Instant, Interval, Preemption, Priority, Reason, Received, Resume, Shutdown, Snapshot,
-    Standing, State, Transition, Transport, Version, VirtualAddress, VirtualRouter, VirtualRouterId,
+    Health, Input, Instant, Interval, Peer, Preemption, Priority, Reason, Received, Resume, Shutdown,
+    Snapshot, Standing, State, Transition, Transport, Version, VirtualAddress, VirtualRouter,
+    VirtualRouterId,
 };
 
 pub const LOWER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -61,6 +62,15 @@ pub fn config(own_priority: u8) -> Config {
         announcement: Announcement::default(),
         may_become_active: true,
     }
+}
+
+/// Unicast between this router and `peers`, all on one link.
+pub fn unicast(peers: &[IpAddr]) -> Transport {
+    let peer = |address: &IpAddr| Peer {
+        address: *address,
+        min_ttl: 255,
+    };
+    Transport::Unicast(peers.iter().map(peer).collect())
 }
 
 /// What [`config`] waits for before it gives up on the Active router: three seconds and the skew.
@@ -184,8 +194,12 @@ impl Solo {
 
     /// Hears the advertisement of a router with the configuration `theirs`.
     pub fn hear_from(&mut self, theirs: &Config, from: IpAddr, priority: u8) -> Vec<Action> {
-        let payload = packet(theirs, priority, from, GROUP);
-        self.receive(from, GROUP, 255, &payload)
+        let to = match theirs.transport {
+            Transport::Multicast(group) => group,
+            Transport::Unicast(_) => OWN,
+        };
+        let payload = packet(theirs, priority, from, to);
+        self.receive(from, to, 255, &payload)
     }
 
     pub fn receive(&mut self, source: IpAddr, destination: IpAddr, ttl: u8, payload: &[u8]) -> Vec<Action> {
