@@ -5,7 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 XTASK := @sh xtask/bootstrap.sh && cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt generate manifest clean-cache
+.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt book generate manifest clean-cache
 
 help: ## Explain every target (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ fuzz: ## Fuzz every parser with nightly Rust, one minute each (more: cargo xtask
 
 fmt: ## Format the code
 	$(XTASK) fmt
+
+book: ## Build the documentation as a book, with search, into target/book
+	$(XTASK) book
 
 generate: ## Write the generated parts of the repository anew
 	$(XTASK) generate

@@ -13,6 +13,8 @@ pub struct CargoTool {
     pub name: &'static str,
     /// The version that is used, whatever newer ones there are.
     pub version: &'static str,
+    /// The parts of it that are built; `None` for those that its makers chose.
+    pub features: Option<&'static [&'static str]>,
 }
 
 impl CargoTool {
@@ -35,7 +37,11 @@ impl CargoTool {
                 self.version,
                 "--root",
             ]);
-            process::run(install.arg(&folder).arg(self.name))
+            install.arg(&folder);
+            if let Some(features) = self.features {
+                install.args(["--no-default-features", "--features", &features.join(",")]);
+            }
+            process::run(install.arg(self.name))
                 .with_context(|| format!("cannot install {} {}", self.name, self.version))?;
         }
         Ok(program)

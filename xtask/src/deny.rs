@@ -9,6 +9,7 @@ use crate::{process, system};
 const CARGO_DENY: CargoTool = CargoTool {
     name: "cargo-deny",
     version: "0.20.2",
+    features: None,
 };
 
 /// Checks the tree against deny.toml.

@@ -12,6 +12,7 @@ use crate::{process, system};
 const CARGO_FUZZ: CargoTool = CargoTool {
     name: "cargo-fuzz",
     version: "0.13.2",
+    features: None,
 };
 
 /// Fuzzes each target for `seconds`.

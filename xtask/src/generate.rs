@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{chart, deps, process};
+use crate::{book, chart, deps, process};
 
 /// A part of a Markdown file that is written by a program, between two comments that name it.
 struct Section {
@@ -27,6 +27,11 @@ const SECTIONS: &[Section] = &[
         file: "charts/holdfast/README.md",
         name: "values",
         content: chart::values_table,
+    },
+    Section {
+        file: "docs/README.md",
+        name: "contents",
+        content: book::contents,
     },
 ];
 

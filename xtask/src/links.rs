@@ -93,7 +93,7 @@ fn check(
 }
 
 /// Whether `target` has a scheme (`https:`, `mailto:`) and thus lies outside what can be checked here.
-fn is_external(target: &str) -> bool {
+pub fn is_external(target: &str) -> bool {
     target.split_once(':').is_some_and(|(scheme, _)| {
         scheme.len() > 1
             && scheme
@@ -103,7 +103,7 @@ fn is_external(target: &str) -> bool {
 }
 
 /// The path from the repository's top folder; `None` if it lies outside.
-fn resolve(from: &Path, path: &str) -> Option<PathBuf> {
+pub fn resolve(from: &Path, path: &str) -> Option<PathBuf> {
     let mut resolved = from.parent()?.to_owned();
     for component in Path::new(path).components() {
         match component {
@@ -121,7 +121,7 @@ fn resolve(from: &Path, path: &str) -> Option<PathBuf> {
 }
 
 /// Every Markdown file below `root`, relative to it, but for build folders and hidden ones.
-fn markdown_files(root: &Path) -> Result<Vec<PathBuf>> {
+pub fn markdown_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {

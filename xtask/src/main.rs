@@ -10,6 +10,7 @@ use crate::tiers::Tier;
 use crate::workspace::Workspace;
 
 mod assets;
+mod book;
 mod cache;
 mod cargo_tool;
 mod chart;
@@ -73,6 +74,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Build the book of docs/ and check its links
+    Book,
     /// Write deploy/holdfast.yaml, the chart for people without Helm
     Manifest {
         /// Write nothing; fail if it differs from what would be written
@@ -125,6 +128,7 @@ fn run(command: Command) -> Result<()> {
             fuzz::run(&workspace, seconds)
         }
         Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
+        Command::Book => book::run(&workspace),
         Command::Generate { check } => generate::run(&workspace, check),
         Command::Assets { set } => assets::ensure(&workspace, set),
         Command::Manifest { check } => manifest::run(&workspace, check),

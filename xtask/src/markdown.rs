@@ -1,6 +1,7 @@
-//! Reads from Markdown what links are made of: their targets, and the anchors that they may name.
+//! Reads from Markdown what links are made of, their targets and the anchors that they may name, and rewrites links.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// What matters about one Markdown file.
 #[derive(Default, Debug)]
@@ -25,19 +26,9 @@ impl Document {
     pub fn parse(text: &str) -> Self {
         let mut document = Self::default();
         let mut headings: HashMap<String, usize> = HashMap::new();
-        let mut fence: Option<&str> = None;
-        for (index, line) in text.lines().enumerate() {
-            if let Some(open) = fence {
-                if is_closing(line, open) {
-                    fence = None;
-                }
-                continue;
-            }
-            fence = fence_of(line);
-            if fence.is_some() {
-                continue;
-            }
-            if let Some(heading) = heading_of(line) {
+        let blanked = without_code(text);
+        for (index, (line, prose)) in text.lines().zip(blanked.lines()).enumerate() {
+            if let Some(heading) = heading_of(line).filter(|_| prose.starts_with('#')) {
                 let slug = slug(heading);
                 let seen = headings.entry(slug.clone()).or_default();
                 document.anchors.insert(if *seen == 0 {
@@ -47,11 +38,8 @@ impl Document {
                 });
                 *seen += 1;
             }
-            let prose = without_code(line);
-            document.anchors.extend(explicit_anchors(&prose));
-            let targets = inline_targets(&prose)
-                .into_iter()
-                .chain(definition_target(&prose));
+            document.anchors.extend(explicit_anchors(prose));
+            let targets = inline_targets(prose).into_iter().chain(definition_target(prose));
             document.links.extend(targets.map(|target| Link {
                 line: index + 1,
                 target,
@@ -96,21 +84,144 @@ fn slug(heading: &str) -> String {
         .collect()
 }
 
-/// `line` with its code spans blanked, in which brackets are no links.
-fn without_code(line: &str) -> String {
-    let mut prose = String::new();
+/// `text` with all code blanked, in which brackets are no links; every other byte stays where it is.
+fn without_code(text: &str) -> String {
+    let mut prose = String::with_capacity(text.len());
+    let mut fence: Option<&str> = None;
+    for line in text.split_inclusive('\n') {
+        let opened = fence_of(line);
+        match (fence, opened) {
+            (Some(open), _) => {
+                if is_closing(line, open) {
+                    fence = None;
+                }
+                blank(line, &mut prose);
+            }
+            (None, Some(_)) => {
+                fence = opened;
+                blank(line, &mut prose);
+            }
+            (None, None) => without_code_spans(line, &mut prose),
+        }
+    }
+    prose
+}
+
+fn without_code_spans(line: &str, prose: &mut String) {
     let mut rest = line;
     while let Some(start) = rest.find('`') {
         let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
         let (before, after) = (&rest[..start], &rest[start + ticks..]);
-        let Some(end) = after.find(&rest[start..start + ticks]) else {
+        let Some(length) = after.find(&rest[start..start + ticks]) else {
             break;
         };
+        let end = start + ticks + length + ticks;
         prose.push_str(before);
-        rest = &after[end + ticks..];
+        blank(&rest[start..end], prose);
+        rest = &rest[end..];
     }
     prose.push_str(rest);
-    prose
+}
+
+fn blank(code: &str, prose: &mut String) {
+    prose.extend(code.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+}
+
+/// What is to become of a link.
+pub enum Rewrite {
+    /// What it is.
+    Keep,
+    /// A link to something else.
+    Target(String),
+    /// Its text alone, and in parentheses this name unless the text has it.
+    Name(String),
+}
+
+/// A link or a picture in a text.
+pub struct Place<'t> {
+    /// As written, but for title and angle brackets.
+    pub target: &'t str,
+    /// Whether it is shown instead of followed.
+    pub is_picture: bool,
+}
+
+/// `text` with each `[text](target)` and `![text](target)` outside code as `rewrite` says.
+pub fn rewrite_links(text: &str, mut rewrite: impl FnMut(&Place<'_>) -> Rewrite) -> String {
+    let prose = without_code(text);
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = prose[at..].find("](") {
+        let middle = at + found;
+        let inside = middle + 2;
+        at = inside;
+        let (Some(open), Some(length)) = (opening(&prose[..middle]), closing(&prose[inside..])) else {
+            continue;
+        };
+        let Some(target) = bare_target(&prose[inside..inside + length]) else {
+            continue;
+        };
+        let is_picture = prose[..open].ends_with('!');
+        match rewrite(&Place { target, is_picture }) {
+            Rewrite::Keep => {}
+            Rewrite::Target(new) => {
+                let start = inside + prose[inside..].find(target).unwrap_or_default();
+                edits.push((start..start + target.len(), new));
+            }
+            Rewrite::Name(name) => {
+                let known = text[open..middle].contains(&name);
+                edits.push((open..open + 1, String::new()));
+                let name = if known {
+                    String::new()
+                } else {
+                    format!(" (`{name}`)")
+                };
+                edits.push((middle..inside + length + 1, name));
+            }
+        }
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut new = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (range, replacement) in edits {
+        new.push_str(&text[copied..range.start]);
+        new.push_str(&replacement);
+        copied = range.end;
+    }
+    new + &text[copied..]
+}
+
+/// Where the bracket is that the end of `text` lies in.
+fn opening(text: &str) -> Option<usize> {
+    let mut depth = 0_u32;
+    text.char_indices().rev().find_map(|(index, c)| match c {
+        '[' if depth == 0 => Some(index),
+        '[' => {
+            depth -= 1;
+            None
+        }
+        ']' => {
+            depth += 1;
+            None
+        }
+        _ => None,
+    })
+}
+
+/// Where the parenthesis is closed that `text` begins in.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_u32;
+    text.char_indices().find_map(|(index, c)| match c {
+        '(' => {
+            depth += 1;
+            None
+        }
+        ')' if depth == 0 => Some(index),
+        ')' => {
+            depth -= 1;
+            None
+        }
+        _ => None,
+    })
 }
 
 /// The targets of `[text](target)` and `![text](target "title")`.
@@ -118,21 +229,8 @@ fn inline_targets(line: &str) -> Vec<String> {
     let mut targets = Vec::new();
     let mut rest = line;
     while let Some((_, after)) = rest.split_once("](") {
-        let mut depth = 0_u32;
-        let end = after.char_indices().find_map(|(index, c)| match c {
-            '(' => {
-                depth += 1;
-                None
-            }
-            ')' if depth == 0 => Some(index),
-            ')' => {
-                depth -= 1;
-                None
-            }
-            _ => None,
-        });
-        let Some(end) = end else { break };
-        targets.extend(bare_target(&after[..end]));
+        let Some(end) = closing(after) else { break };
+        targets.extend(bare_target(&after[..end]).map(str::to_owned));
         rest = &after[end..];
     }
     targets
@@ -144,17 +242,16 @@ fn definition_target(line: &str) -> Option<String> {
     if label.contains(']') {
         return None;
     }
-    bare_target(target)
+    bare_target(target).map(str::to_owned)
 }
 
 /// A target without the title that may follow it or the angle brackets that may enclose it.
-fn bare_target(target: &str) -> Option<String> {
+fn bare_target(target: &str) -> Option<&str> {
     let target = target.trim();
-    let bare = match target.strip_prefix('<') {
-        Some(enclosed) => enclosed.split('>').next()?,
-        None => target.split_whitespace().next()?,
-    };
-    Some(bare.to_owned())
+    match target.strip_prefix('<') {
+        Some(enclosed) => enclosed.split('>').next(),
+        None => target.split_whitespace().next(),
+    }
 }
 
 /// The values of `id="…"` and `name="…"` in HTML.
@@ -218,5 +315,43 @@ mod tests {
             document.anchors,
             ["same", "same-1", "kept"].map(String::from).into()
         );
+    }
+    fn rewritten(text: &str) -> String {
+        rewrite_links(text, |link| match link.target {
+            "old.md" => Rewrite::Target("new.md".to_owned()),
+            "file.rs" if !link.is_picture => Rewrite::Name("file.rs".to_owned()),
+            _ => Rewrite::Keep,
+        })
+    }
+
+    #[test]
+    fn a_link_is_rewritten_where_it_leads_and_nowhere_else() {
+        assert_eq!(
+            rewritten("[old.md](old.md \"old.md\") [b](b.md)"),
+            "[old.md](new.md \"old.md\") [b](b.md)"
+        );
+        assert_eq!(
+            rewritten("`[x](old.md)`\n```\n[x](old.md)\n```\n"),
+            "`[x](old.md)`\n```\n[x](old.md)\n```\n"
+        );
+        assert_eq!(
+            rewritten("[over two\nlines](old.md)"),
+            "[over two\nlines](new.md)"
+        );
+    }
+
+    #[test]
+    fn a_link_can_become_the_name_of_what_it_led_to() {
+        assert_eq!(
+            rewritten("[the `x` file](file.rs), [y](b.md)"),
+            "the `x` file (`file.rs`), [y](b.md)"
+        );
+        assert_eq!(rewritten("[`file.rs`](file.rs)"), "`file.rs`");
+        assert_eq!(rewritten("![file.rs](file.rs)"), "![file.rs](file.rs)");
+    }
+
+    #[test]
+    fn a_picture_that_is_a_link_is_two() {
+        assert_eq!(rewritten("[![p](old.md)](file.rs)"), "![p](new.md) (`file.rs`)");
     }
 }

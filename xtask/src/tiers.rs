@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::deps::{self, Purpose};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{assets, deny, generate, links, manifest, process};
+use crate::{assets, book, deny, generate, links, manifest, process};
 
 /// How far a test reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -63,6 +63,7 @@ impl Step {
 const STEPS: &[Step] = &[
     Step::new("format", Tier::Fast, format),
     Step::new("links", Tier::Fast, |workspace, _| links::run(workspace)),
+    Step::new("book", Tier::Fast, |workspace, _| book::run(workspace)),
     Step::new("generated", Tier::Fast, |workspace, _| {
         generate::run(workspace, true)
     }),

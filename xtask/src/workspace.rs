@@ -15,7 +15,7 @@ const RELEASE_CRATES: [&str; 3] = ["holdfast-agent", "holdfast-operator", "holdf
 /// This checkout.
 pub struct Workspace {
     root: PathBuf,
-    release: PathBuf,
+    builds: PathBuf,
 }
 
 impl Workspace {
@@ -32,7 +32,7 @@ impl Workspace {
             .context("this program lies outside a build folder")?;
         Ok(Self {
             root: root.to_owned(),
-            release: builds.join("release"),
+            builds: builds.to_owned(),
         })
     }
 
@@ -43,7 +43,12 @@ impl Workspace {
 
     /// Where [`Workspace::build_release`] puts the binary `name`.
     pub fn release_binary(&self, name: &str) -> PathBuf {
-        self.release.join(name)
+        self.builds.join("release").join(name)
+    }
+
+    /// Where everything is that is built.
+    pub fn build_folder(&self) -> &Path {
+        &self.builds
     }
 
     /// Cargo, in the checkout's top folder, in the version that rust-toolchain.toml names.
