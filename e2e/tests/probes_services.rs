@@ -79,9 +79,23 @@ fn watching(handler: &str) -> Group {
 
 /// A pair that watches `handler`, and what stands behind the address on each node.
 fn pair<T>(handler: &str, serve: impl Fn(&Node) -> Result<T>) -> Result<(Pair, T, T)> {
+    pair_with(serve, |_, _| watching(handler))
+}
+
+/// A pair in which each node watches what `serve` has started there, as `watch` says for that node; a is preferred.
+fn pair_with<T>(
+    serve: impl Fn(&Node) -> Result<T>,
+    watch: impl Fn(&Node, &T) -> Group,
+) -> Result<(Pair, T, T)> {
     let scene = Scene::new()?;
     let (on_a, on_b) = (serve(&scene.a)?, serve(&scene.b)?);
-    let pair = Pair::of_holdfast(scene, &[vip()], &watching(handler))?;
+    let (for_a, for_b) = (watch(&scene.a, &on_a).priority(200), watch(&scene.b, &on_b));
+    let pair = Pair::start(
+        scene,
+        &[vip()],
+        |a| Router::holdfast(a, &[for_a]),
+        |b| Router::holdfast(b, &[for_b]),
+    )?;
     for router in [&pair.on_a, &pair.on_b] {
         wait_for_verdict(router, "Passing")?;
     }
@@ -169,7 +183,7 @@ fn answering_500() -> Outcome {
     Ok(())
 }
 
-/// HAProxy keeps whoever has a file's name in its map waiting before it answers.
+/// HAProxy's tarpit answers when its timeout is over.
 fn slow() -> Outcome {
     let serve = |delay: &'static str| {
         move |node: &Node| {
@@ -241,32 +255,18 @@ impl Authority {
 /// Both nodes have a good certificate, and then a has one that `spoil` makes.
 fn spoilt_certificate(spoil: impl Fn(&Authority, &Node) -> Result<String>) -> Result<Value> {
     let authority = Authority::new()?;
-    let scene = Scene::new()?;
-    let (on_a, on_b) = (
-        authority.serve(&scene.a, "shop.example", 2099)?,
-        authority.serve(&scene.b, "shop.example", 2099)?,
-    );
-    let group = |node: &Node| {
-        watching(&format!(
-            "httpGet: {{scheme: HTTPS, port: 443, tls: {{serverName: shop.example, caFile: {}/ca.crt}}}}",
-            node.folder().display()
-        ))
-    };
-    let (for_a, for_b) = (group(&scene.a).priority(200), group(&scene.b));
-    let mut pair = Pair::start(
-        scene,
-        &[vip()],
-        |a| Router::holdfast(a, &[for_a]),
-        |b| Router::holdfast(b, &[for_b]),
+    let (mut pair, on_a, _on_b) = pair_with(
+        |node| authority.serve(node, "shop.example", 2099),
+        |node, _| {
+            watching(&format!(
+                "httpGet: {{scheme: HTTPS, port: 443, tls: {{serverName: shop.example, caFile: {}/ca.crt}}}}",
+                node.folder().display()
+            ))
+        },
     )?;
-    for router in [&pair.on_a, &pair.on_b] {
-        wait_for_verdict(router, "Passing")?;
-    }
-    pair.settle_on("a")?;
     let found = handed_over(&mut pair, |pair| {
         Ok(on_a.reload(&spoil(&authority, &pair.scene.a)?)?)
     })?;
-    drop(on_b);
     Ok(found["probes"][0].clone())
 }
 
@@ -293,12 +293,9 @@ fn other_name() -> Outcome {
 /// Up for a second, down for a second, for twelve seconds: with a window longer than that the address moves away, back, and
 /// away, and no more.
 fn flapping() -> Outcome {
-    let scene = Scene::new()?;
-    let (on_a, _on_b) = (site(&scene.a)?, site(&scene.b)?);
-    let group = watching("httpGet: {port: 80}").spec("flapDamping: {changes: 3, window: 20s}");
-    let pair = Pair::of_holdfast(scene, &[vip()], &group)?;
-    wait_for_verdict(&pair.on_a, "Passing")?;
-    pair.settle_on("a")?;
+    let (pair, on_a, _on_b) = pair_with(site, |_, _| {
+        watching("httpGet: {port: 80}").spec("flapDamping: {changes: 3, window: 20s}")
+    })?;
     let start = Instant::now();
     for round in 0..12 {
         let status = if round % 2 == 0 { 500 } else { 200 };
@@ -323,25 +320,12 @@ fn haproxy() -> Outcome {
             "frontend web\n  bind :80\n  http-request return status 200",
         )?)
     };
-    let scene = Scene::new()?;
-    let (on_a, on_b) = (serve(&scene.a)?, serve(&scene.b)?);
-    let group = |haproxy: &HaProxy| {
+    let (mut pair, on_a, _on_b) = pair_with(serve, |_, haproxy| {
         watching(&format!(
             "preset: HAProxy\npresetOptions: {{socket: {}}}",
             haproxy.socket().display()
         ))
-    };
-    let (for_a, for_b) = (group(&on_a).priority(200), group(&on_b));
-    let mut pair = Pair::start(
-        scene,
-        &[vip()],
-        |a| Router::holdfast(a, &[for_a]),
-        |b| Router::holdfast(b, &[for_b]),
-    )?;
-    for router in [&pair.on_a, &pair.on_b] {
-        wait_for_verdict(router, "Passing")?;
-    }
-    pair.settle_on("a")?;
+    })?;
     let group = handed_over(&mut pair, |_| Ok(on_a.process.freeze()?))?;
     assert_eq!(group["probes"][0]["outcome"], "TimedOut", "{group:#}");
     on_a.process.thaw()?;
