@@ -18,6 +18,10 @@ const ADMIN_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 /// Which Debian package brings which tool.
 const PACKAGES: &[(&str, &str)] = &[
     ("ip", "iproute2"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("runc", "runc"),
+    ("tar", "tar"),
     ("bridge", "iproute2"),
     ("nft", "nftables"),
     ("keepalived", "keepalived"),

@@ -35,6 +35,7 @@ mod fault;
 pub mod frr;
 pub mod harness;
 pub mod keepalived;
+pub mod kubeadm;
 pub mod kubernetes;
 mod lab;
 mod logs;

@@ -33,11 +33,14 @@ use nix::{
     unistd::{Gid, Pid, Uid},
 };
 
-use crate::error::{Doing as _, Error, Result};
+use crate::{
+    error::{Doing as _, Error, Result},
+    kubeadm,
+};
 
 /// The variable that tells a process of the sandbox which of the three it is.
 pub(crate) const STAGE: &str = "HOLDFAST_LAB_STAGE";
-/// The outer process as `init` sees it before it mounts its own /proc.
+/// The number of the outer process, as processes outside of the sandbox see it.
 const OUTER_PID: &str = "HOLDFAST_LAB_OUTER_PID";
 /// The number of `init` as processes outside of the sandbox see it.
 const INIT_PID: &str = "HOLDFAST_LAB_INIT_PID";
@@ -62,6 +65,7 @@ pub fn enter() -> Result<()> {
             .thread_unblock()
             .doing(|| "unblock signals".to_owned()),
         Ok("init") => exit(init()),
+        Ok(kubeadm::MACHINE_STAGE) => exit(kubeadm::machine_init()),
         _ => exit(outer()),
     }
 }
@@ -76,6 +80,11 @@ pub fn is_rootless() -> bool {
     let only_one_id = fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_whitespace().nth(2).is_some_and(|count| count == "1"));
     only_one_id || !Uid::effective().is_root()
+}
+
+/// The number of the sandbox's outermost process, which no other sandbox has.
+pub(crate) fn number() -> String {
+    env::var(OUTER_PID).unwrap_or_default()
 }
 
 /// The command that enters this sandbox from a shell outside of it.
@@ -98,7 +107,10 @@ fn outer() -> Result<i32> {
     make_namespaces()?;
     let mut child = Command::new("/proc/self/exe");
     child.env(STAGE, "init").env(OUTER_PID, process::id().to_string());
-    supervise(child)
+    let code = supervise(child);
+    // All that ran in the sandbox has ended, however it did.
+    kubeadm::sweep_cgroups(process::id());
+    code
 }
 
 fn init() -> Result<i32> {
@@ -118,7 +130,7 @@ fn init() -> Result<i32> {
     )
     .map_err(|errno| refused("mount /proc for the sandbox", errno))?;
     let mut child = Command::new("/proc/self/exe");
-    child.env(STAGE, "main").env_remove(OUTER_PID).env(INIT_PID, own);
+    child.env(STAGE, "main").env(INIT_PID, own);
     supervise(child)
 }
 

@@ -49,6 +49,52 @@ pub const KUBECTL: Asset = Asset {
     program: "kubectl",
     ..KUBE_APISERVER
 };
+/// What a kubeadm cluster is made of besides.
+pub const KUBE_CONTROLLER_MANAGER: Asset = of_kubernetes("kube-controller-manager");
+/// Puts pods on nodes.
+pub const KUBE_SCHEDULER: Asset = of_kubernetes("kube-scheduler");
+/// Leads to Services.
+pub const KUBE_PROXY: Asset = of_kubernetes("kube-proxy");
+/// Runs a node's pods.
+pub const KUBELET: Asset = of_kubernetes("kubelet");
+/// Makes a cluster.
+pub const KUBEADM: Asset = of_kubernetes("kubeadm");
+/// Runs containers for the kubelet.
+pub const CONTAINERD: Asset = Asset {
+    program: "containerd",
+    folder: "containerd",
+    module: "github.com/containerd/containerd/v2",
+    go_mod: include_str!("../../../xtask/assets/containerd/go.mod"),
+    in_envtest: false,
+};
+/// Stands between containerd and a pod.
+pub const CONTAINERD_SHIM: Asset = Asset {
+    program: "containerd-shim-runc-v2",
+    ..CONTAINERD
+};
+/// Brings images to containerd.
+pub const CTR: Asset = Asset {
+    program: "ctr",
+    ..CONTAINERD
+};
+/// Keeps a pod's namespaces.
+pub const PAUSE: Asset = Asset {
+    program: "pause",
+    folder: "pause",
+    // It requires nothing but the language, so its version is that.
+    module: "go",
+    go_mod: include_str!("../../../xtask/assets/pause/go.mod"),
+    in_envtest: false,
+};
+
+const fn of_kubernetes(program: &'static str) -> Asset {
+    Asset {
+        program,
+        in_envtest: false,
+        ..KUBE_APISERVER
+    }
+}
+
 /// What installs the chart.
 pub const HELM: Asset = Asset {
     program: "helm",
@@ -77,6 +123,22 @@ impl Asset {
         })
     }
 
+    /// The path of the one that was built, whatever `KUBEBUILDER_ASSETS` says: for a real cluster, whose programs are of
+    /// one version, and static.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that says how to get it.
+    pub fn built(&self) -> Result<PathBuf> {
+        let path = self.path(None, cache_folder().as_deref());
+        path.filter(|path| path.is_file()).ok_or_else(|| {
+            Error::Invalid(format!(
+                "there is no {} {} in the cache; build it with: cargo xtask assets --for e2e",
+                self.program,
+                self.version().unwrap_or_default()
+            ))
+        })
+    }
+
     fn path(&self, envtest: Option<&Path>, cache: Option<&Path>) -> Option<PathBuf> {
         let named = envtest.filter(|folder| self.in_envtest && !folder.as_os_str().is_empty());
         if let Some(folder) = named {
@@ -87,7 +149,7 @@ impl Asset {
     }
 
     /// The version that go.mod asks for.
-    fn version(&self) -> Option<&'static str> {
+    pub fn version(&self) -> Option<&'static str> {
         self.go_mod.lines().find_map(|line| {
             let mut words = line.split_whitespace();
             (words.next() == Some(self.module)).then(|| words.next())?
@@ -108,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_asset_has_a_version_in_its_go_mod() {
-        for asset in [ETCD, KUBE_APISERVER, KUBECTL, HELM] {
+        for asset in [ETCD, KUBE_APISERVER, KUBECTL, KUBELET, HELM, CONTAINERD] {
             let version = asset.version().unwrap_or_default();
             assert!(
                 version.starts_with('v') && version.contains('.'),
