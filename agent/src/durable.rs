@@ -1,5 +1,6 @@
 //! Replaces a file so that every reader, and the next boot, sees the old one or the new one.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -9,7 +10,21 @@ use std::path::Path;
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
-    let temporary = Path::new(&temporary);
+    replace(path, Path::new(&temporary), bytes)
+}
+
+/// The same in a folder whose every file is read by somebody: what is not complete has a name that begins with a dot, and is
+/// gone when it cannot be completed.
+pub fn write_hidden(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".new");
+    let temporary = path.with_file_name(hidden);
+    replace(path, &temporary, bytes).inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     // What a killed agent left, and whatever else goes by that name: its mode and its target are not ours.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -24,8 +39,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(temporary, path)?;
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
     }
 }
 
@@ -57,6 +72,22 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_completed_is_hidden_until_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pod.yaml");
+        let hidden = folder.path().join(".pod.yaml.new");
+        // What a killed writer left.
+        fs::write(&hidden, "half of").unwrap();
+        write_hidden(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(!hidden.exists());
+        let in_its_way = folder.path().join("folder");
+        fs::create_dir(&in_its_way).unwrap();
+        write_hidden(&in_its_way, b"whole").unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod clock;
 mod durable;
 pub mod engine;
 pub mod lock;
+pub mod manifest;
 pub mod netlink;
 pub mod probe;
 pub mod report;

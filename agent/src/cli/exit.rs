@@ -36,6 +36,9 @@ pub enum Failure {
         /// Its process.
         pid: i32,
     },
+    /// The flags were read, and make no sense together.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -46,6 +49,7 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Other(_) => 1,
+            Self::Usage(_) => 2,
             Self::NoPrivilege(_) => 3,
             Self::NothingToRun(_) => 4,
             Self::AlreadyRunning { .. } => 5,

@@ -3,6 +3,7 @@
 mod check;
 mod columns;
 mod exit;
+mod manifest;
 mod paint;
 mod privilege;
 mod run;
@@ -73,6 +74,9 @@ enum Command {
     /// none and 1 if there is any.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+
+    /// Print what runs the agent where there is no cluster yet
+    Manifest(manifest::ManifestArgs),
 
     /// Change what the running agent logs, until it ends
     LogLevel(LogLevelArgs),
@@ -276,6 +280,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Status(args) => status::status(&args),
         Command::Check(args) => return check::check(&args),
+        Command::Manifest(args) => manifest::manifest(args),
         Command::LogLevel(args) => log_level(&args),
         Command::Version => {
             say(&format!("holdfast-agent {}\n", env!("CARGO_PKG_VERSION")));
