@@ -36,3 +36,18 @@ pub struct Scene {
     /// Its priority in the election; 0 before it has one.
     pub priority: u8,
 }
+
+#[cfg(test)]
+impl Scene {
+    /// Of a member that serves, for tests to which it does not matter.
+    pub fn example() -> Self {
+        Self {
+            node: "cp-1".to_owned(),
+            group: "web".to_owned(),
+            probe: "check".to_owned(),
+            interface: None,
+            state: "Active",
+            priority: 200,
+        }
+    }
+}

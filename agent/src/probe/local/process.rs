@@ -138,17 +138,6 @@ mod tests {
         }
     }
 
-    fn scene() -> Scene {
-        Scene {
-            node: "cp-1".into(),
-            group: "web".into(),
-            probe: "check".into(),
-            interface: None,
-            state: "Active",
-            priority: 200,
-        }
-    }
-
     fn process(name: &str, user: Option<&str>) -> Process {
         let wanted = model::Process {
             name: name.into(),
@@ -163,31 +152,33 @@ mod tests {
         let program = folder.path().join("hf-noticed");
         std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
         let mut process = process("hf-noticed", None);
-        let found = process.run(&scene()).await;
+        let found = process.run(&Scene::example()).await;
         assert_eq!(found, Run::new(Outcome::Failed, "no process hf-noticed runs"));
         let patience = Duration::from_secs(20);
         let mut child = Killed(Command::new(program).arg("1000").spawn().unwrap());
         let passes = async {
-            while process.run(&scene()).await.outcome != Outcome::Passed {
+            while process.run(&Scene::example()).await.outcome != Outcome::Passed {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         timeout(patience, passes).await.expect("it runs");
         let quiet = timeout(Duration::from_millis(50), process.changed()).await;
         assert!(quiet.is_err(), "nothing has changed");
-        assert_eq!(process.run(&scene()).await.outcome, Outcome::Passed);
+        assert_eq!(process.run(&Scene::example()).await.outcome, Outcome::Passed);
         child.0.kill().unwrap();
         timeout(patience, process.changed())
             .await
             .expect("the end is noticed");
-        assert_eq!(process.run(&scene()).await.outcome, Outcome::Failed);
+        assert_eq!(process.run(&Scene::example()).await.outcome, Outcome::Failed);
         let quiet = timeout(Duration::from_millis(50), process.changed()).await;
         assert!(quiet.is_err(), "it is not noticed for ever");
     }
 
     #[tokio::test]
     async fn a_user_that_nobody_knows_is_not_a_process_that_is_missing() {
-        let found = process("sleep", Some("no-such-user")).run(&scene()).await;
+        let found = process("sleep", Some("no-such-user"))
+            .run(&Scene::example())
+            .await;
         assert_eq!(found.outcome, Outcome::CouldNotRun);
         assert!(found.message.contains("no-such-user"), "{}", found.message);
     }

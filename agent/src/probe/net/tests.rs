@@ -23,20 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough to know that something hangs.
 const SOON: Duration = Duration::from_millis(200);
 
-fn scene() -> Scene {
-    Scene {
-        node: "cp-1".to_owned(),
-        group: "web".to_owned(),
-        probe: "probe".to_owned(),
-        interface: None,
-        state: "Backup",
-        priority: 100,
-    }
-}
-
 /// What one run finds: how it ended, and the words.
 async fn found(check: &mut Box<dyn Check>) -> (Outcome, String) {
-    let scene = scene();
+    let scene = Scene::example();
     let run = tokio::time::timeout(PATIENCE, check.run(&scene)).await;
     let run = run.expect("the run ends by itself");
     (run.outcome, run.message)
@@ -50,7 +39,7 @@ async fn first(written: Written) -> (Outcome, String) {
 /// How far a run of a check as `written` comes that is cut off, and how long the cut takes.
 async fn cut_off(written: Written) -> String {
     let mut check = build(&written).unwrap();
-    let scene = scene();
+    let scene = Scene::example();
     let outcome = tokio::time::timeout(SOON, check.run(&scene)).await;
     assert!(outcome.is_err(), "it ended by itself: {outcome:?}");
     check.interrupted().expect("it has begun")

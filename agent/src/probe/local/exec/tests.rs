@@ -18,17 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a program that hangs is waited for.
 const SOON: Duration = Duration::from_millis(300);
 
-fn scene() -> Scene {
-    Scene {
-        node: "cp-1".into(),
-        group: "web".into(),
-        probe: "check".into(),
-        interface: None,
-        state: "Active",
-        priority: 200,
-    }
-}
-
 fn insecure() -> Access {
     Access {
         exec_insecure: true,
@@ -51,7 +40,9 @@ fn shell(script: &str) -> Exec {
 
 async fn run(exec: &mut Exec) -> Run {
     loop {
-        let found = timeout(PATIENCE, exec.run(&scene())).await.expect("it ends");
+        let found = timeout(PATIENCE, exec.run(&Scene::example()))
+            .await
+            .expect("it ends");
         // What a test has just written may be open in another test's child until that has become its program.
         if !found.message.ends_with(" is being written") {
             return found;
@@ -61,7 +52,10 @@ async fn run(exec: &mut Exec) -> Run {
 
 /// Runs a program that does not end until it is given up.
 async fn give_up(exec: &mut Exec) {
-    assert!(timeout(SOON, exec.run(&scene())).await.is_err(), "it hangs");
+    assert!(
+        timeout(SOON, exec.run(&Scene::example())).await.is_err(),
+        "it hangs"
+    );
 }
 
 async fn ends(script: &str, outcome: Outcome, message: &str) {

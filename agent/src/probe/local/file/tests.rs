@@ -11,17 +11,6 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(50);
 
-fn scene() -> Scene {
-    Scene {
-        node: "cp-1".into(),
-        group: "web".into(),
-        probe: "check".into(),
-        interface: None,
-        state: "Active",
-        priority: 200,
-    }
-}
-
 /// A folder, and a check of a file in it.
 struct Case {
     folder: TempDir,
@@ -47,7 +36,7 @@ impl Case {
     }
 
     async fn run(&mut self) -> Run {
-        timeout(PATIENCE, self.file.run(&scene()))
+        timeout(PATIENCE, self.file.run(&Scene::example()))
             .await
             .expect("it answers")
     }
