@@ -119,6 +119,9 @@ pub struct GroupStatus {
     /// The probes in the order written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeStatus>,
+    /// What somebody should see to although it keeps the node from nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<FaultStatus>,
     /// Until when the node is held back, because it came and went too often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back_until: Option<Timestamp>,
@@ -176,6 +179,8 @@ pub struct HealthStatus {
     pub faults: Vec<FaultStatus>,
     /// The probes in the order written.
     pub probes: Vec<ProbeStatus>,
+    /// What somebody should see to although it keeps the node from nothing.
+    pub warnings: Vec<FaultStatus>,
 }
 
 /// One probe.

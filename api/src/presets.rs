@@ -39,6 +39,11 @@ impl ProbePreset {
             Self::PostgreSQL => 5432,
         })
     }
+
+    /// Whether the service stands in front of others, and so may listen at the group's addresses alone.
+    pub const fn is_proxy(self) -> bool {
+        matches!(self, Self::HAProxy | Self::Nginx)
+    }
 }
 
 /// The ordinary probes that `probe` stands for; `probe` itself if it has no preset. All of them have to pass: the agent runs

@@ -189,6 +189,18 @@ reasons! {
     /// A member's node is being worked on: cordoned, tainted or annotated, and `spec.maintenance` or the annotation asks for
     /// something then; or the node shuts down.
     MemberInMaintenance in Degraded | Event; "Nothing while the work lasts. The message says what ends it."
+    /// The API server on a member shows a certificate that does not name an address of the group: clients that ask at that
+    /// address refuse it, although it is served. Only the addresses of the group are looked for; who reaches the API server by
+    /// a name says so in `presetOptions.tls.serverName`, and then that name is looked for instead.
+    CertificateDoesNotCoverVIP in Degraded | Event;
+        "Add the address to `apiServer.certSANs` of kubeadm's configuration; then, on each node named, delete \
+         `/etc/kubernetes/pki/apiserver.crt` and `apiserver.key`, and run \
+         `kubeadm init phase certs apiserver --config FILE`. The API server takes the new certificate by itself."
+    /// A Node says that an address of the group is its own: its kubelet found it on the node and was not told which address to
+    /// take. Whoever asks the Node where it is, is then sent to wherever the group's addresses are.
+    NodeReportsVIP in Degraded | Event;
+        "Start that node's kubelet with `--node-ip` and the node's own address (kubeadm: `nodeRegistration.kubeletExtraArgs`; \
+         otherwise `KUBELET_EXTRA_ARGS` in `/etc/default/kubelet` or `/etc/sysconfig/kubelet`), and restart it."
     /// An agent cannot do all that it should on its node.
     AgentProblem in Degraded; "Do what the message says."
 
@@ -262,6 +274,11 @@ reasons! {
 }
 
 impl Reason {
+    /// The reason of which this is the word.
+    pub fn find(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+
     /// Where docs/reference/conditions.md explains it.
     pub fn anchor(self) -> String {
         format!("reason-{}", self.as_str().to_ascii_lowercase())

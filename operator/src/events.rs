@@ -30,6 +30,13 @@ const MEMORY: Duration = Duration::from_mins(6);
 /// How long a note may be, in bytes.
 const NOTE: usize = 1000;
 
+/// The reasons of `Degraded` that are said as they are; what befalls single members is said of each.
+const SAID_AS_EVENTS: [Reason; 3] = [
+    Reason::ServedByFailingMember,
+    Reason::CertificateDoesNotCoverVIP,
+    Reason::NodeReportsVIP,
+];
+
 /// What an Event is about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Topic {
@@ -110,7 +117,7 @@ pub fn news(
         }
     }
     if let Some((_, is)) = changed("Degraded")
-        && is.reason == Reason::ServedByFailingMember.as_str()
+        && SAID_AS_EVENTS.iter().any(|reason| reason.as_str() == is.reason)
     {
         sayings.push(saying(Topic::Health, true, is));
     }
@@ -334,6 +341,7 @@ mod tests {
             reason: Reason::Accepted,
             message: String::new(),
             warnings: Vec::new(),
+            amiss: Vec::new(),
         };
         news(&group, old, new, &verdict)
             .into_iter()

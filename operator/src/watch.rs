@@ -72,7 +72,10 @@ struct NodeAddress {
 impl SlimNode {
     /// What the operator knows of it.
     fn to_facts(&self) -> KubeNode {
-        let internal = self.status.addresses.iter().filter(|it| it.type_ == "InternalIP");
+        let of_type = |type_: &str| {
+            let addresses = self.status.addresses.iter().filter(|it| it.type_ == type_);
+            addresses.filter_map(|it| it.address.parse().ok()).collect()
+        };
         let taints = self.spec.taints.iter().map(|taint| Taint {
             key: taint.key.clone(),
             value: taint.value.clone(),
@@ -81,7 +84,8 @@ impl SlimNode {
         let annotation = self.annotations().get(MAINTENANCE);
         KubeNode {
             labels: self.labels().clone(),
-            internal_ips: internal.filter_map(|it| it.address.parse().ok()).collect(),
+            internal_ips: of_type("InternalIP"),
+            external_ips: of_type("ExternalIP"),
             cordoned: self.spec.unschedulable,
             taints: taints.collect(),
             in_maintenance: annotation.is_some_and(|value| value == "true"),
@@ -331,7 +335,10 @@ mod tests {
                 ],
             },
             "status": {
-                "addresses": [{"type": "InternalIP", "address": "10.0.0.11"}, {"type": "Hostname", "address": "n-1"}],
+                "addresses": [
+                    {"type": "InternalIP", "address": "10.0.0.11"}, {"type": "Hostname", "address": "n-1"},
+                    {"type": "ExternalIP", "address": "192.0.2.11"},
+                ],
                 "images": [{"names": ["x"]}],
             },
         }))
@@ -348,6 +355,7 @@ mod tests {
         let expected = KubeNode {
             labels: [("role".to_owned(), "web".to_owned())].into(),
             internal_ips: vec!["10.0.0.11".parse().unwrap()],
+            external_ips: vec!["192.0.2.11".parse().unwrap()],
             cordoned: true,
             taints: facts.taints.clone(),
             in_maintenance: true,

@@ -5,6 +5,7 @@ mod probes;
 use core::time::Duration;
 use std::fmt::Write as _;
 
+use holdfast_api::reason::Reason;
 use holdfast_api::v1alpha1::GroupSource;
 use jiff::Timestamp;
 
@@ -263,6 +264,13 @@ fn details(group: &GroupStatus, now: Timestamp, paint: Paint) -> String {
             paint.paint(Tone::Bad, &format!("{}:", fault.reason)),
             fault.message
         );
+    }
+    for warning in &group.warnings {
+        let reason = paint.paint(Tone::Warning, &format!("{}:", warning.reason));
+        let _ = writeln!(text, "  {reason} {}", warning.message);
+        if let Some(known) = Reason::find(&warning.reason) {
+            let _ = writeln!(text, "    {}", known.remedy());
+        }
     }
     for notice in &group.notices {
         let kind = paint.paint(Tone::Warning, &format!("{}:", notice.kind));

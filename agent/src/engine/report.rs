@@ -54,6 +54,7 @@ pub fn group_status(group: &Group, account: &Account<'_>, now: Instant) -> Group
         effective_priority: snapshot.priority.get(),
         priority_explained: account.standing(),
         probes: Vec::new(),
+        warnings: Vec::new(),
         held_back_until: None,
         active_peer: snapshot.active_peer,
         active_peer_name: snapshot

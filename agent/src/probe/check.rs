@@ -3,6 +3,8 @@
 use futures::future::BoxFuture;
 use holdfast_health::Run;
 
+use crate::status::FaultStatus;
+
 /// One thing to look at. A run is dropped when its time is over; nothing of it is left behind then.
 pub trait Check: Send {
     /// Looks once.
@@ -10,6 +12,11 @@ pub trait Check: Send {
 
     /// How far a run came that was dropped when its time was over: `not connected`, `the answer is not complete`.
     fn interrupted(&self) -> Option<String> {
+        None
+    }
+
+    /// What somebody should see to although it fails no run, as of the last run that could tell.
+    fn warning(&self) -> Option<FaultStatus> {
         None
     }
 

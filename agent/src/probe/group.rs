@@ -12,7 +12,7 @@ use super::clocks::Clocks;
 use super::runner::{Bench, Finding, Name, Task};
 use super::{shown, words};
 use crate::engine::Judged;
-use crate::status::HealthStatus;
+use crate::status::{FaultStatus, HealthStatus};
 
 /// One group's probes.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Group {
     dates: BTreeMap<Instant, Timestamp>,
     /// What the engine was told.
     told: Option<Judged>,
+    /// What was told of that somebody should see to.
+    warned: Vec<FaultStatus>,
 }
 
 /// A probe that is being run.
@@ -39,6 +41,8 @@ struct Running {
     /// The attempt at healing that is being made, by the number of its task.
     healing: Option<(u64, Task)>,
     counted: Counted,
+    /// What somebody should see to although it fails no run.
+    warnings: Vec<FaultStatus>,
 }
 
 /// How a probe's runs have ended since the agent started.
@@ -86,6 +90,7 @@ impl Group {
             running: BTreeMap::new(),
             dates: BTreeMap::new(),
             told: None,
+            warned: Vec::new(),
         };
         group.run_probes(around);
         group
@@ -130,6 +135,7 @@ impl Group {
         }
         *running.counted.runs.entry(finding.run.outcome).or_default() += 1;
         running.counted.took = running.counted.took.saturating_add(finding.took);
+        running.warnings = finding.warnings;
         if let Some(attempt) = self.health.take(now, &finding.probe, finding.run) {
             self.heal(&attempt.probe, around);
         }
@@ -161,20 +167,38 @@ impl Group {
             why: why(&report),
         };
         let is_news = self.told.as_ref() != Some(&judged);
+        let warnings = self.warnings();
+        let mut lines = words::lines(&self.spec.name, &self.report, &report, &self.dates);
+        lines.extend(words::warned(&self.spec.name, &self.warned, &warnings));
         let news = News {
             tell: is_news.then(|| judged.clone()),
-            lines: words::lines(&self.spec.name, &self.report, &report, &self.dates),
-            is_prompt: is_prompt(&self.report, &report),
+            lines,
+            is_prompt: is_prompt(&self.report, &report) || self.warned != warnings,
         };
         self.told = Some(judged);
         self.report = report;
+        self.warned = warnings;
         news
     }
 
     /// What is shown of it.
     pub fn status(&self) -> HealthStatus {
         let counted = |probe: &str| self.running.get(probe).map(|running| running.counted.clone());
-        shown::health(&self.report, &self.dates, counted)
+        HealthStatus {
+            warnings: self.warned.clone(),
+            ..shown::health(&self.report, &self.dates, counted)
+        }
+    }
+
+    /// What the probes say that somebody should see to, each thing once.
+    fn warnings(&self) -> Vec<FaultStatus> {
+        let mut warnings: Vec<FaultStatus> = Vec::new();
+        for warning in self.running.values().flat_map(|running| &running.warnings) {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+        warnings
     }
 
     /// Starts what is new or was edited, and ends what is gone or was edited.
@@ -196,6 +220,7 @@ impl Group {
                         _task: around.bench.run(name, probe.clone()),
                         healing: None,
                         counted,
+                        warnings: Vec::new(),
                     }
                 }
             };

@@ -12,6 +12,7 @@ mod group;
 pub mod local;
 mod make;
 pub mod net;
+mod nonlocal;
 mod prober;
 mod runner;
 mod scenes;

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 
 use super::chance::Chance;
 use super::check::{Check, Scene};
+use super::nonlocal;
 use super::scenes::Scenes;
 use super::schedule::Schedule;
 use crate::report::words;
+use crate::status::FaultStatus;
 
 /// Makes what looks from what is written.
 pub type Make = Arc<dyn Fn(&model::Check) -> Box<dyn Check> + Send + Sync>;
@@ -36,6 +38,8 @@ pub struct Finding {
     pub probe: String,
     /// What was found.
     pub run: Run,
+    /// What somebody should see to although it fails no run.
+    pub warnings: Vec<FaultStatus>,
     /// How long it took.
     pub took: Duration,
     /// Whether it was an attempt at healing.
@@ -95,7 +99,9 @@ impl Bench {
                     checks = bench.make_all(&probe.checks);
                     Run::new(Outcome::CouldNotRun, PANICKED)
                 });
-                if !bench.say(&name, run, begin, false).await {
+                let run = nonlocal::explained(run, &probe.may_bind, &scene);
+                let warnings = checks.iter().filter_map(|check| check.warning()).collect();
+                if !bench.say(&name, run, warnings, begin, false).await {
                     return;
                 }
                 // A run that came before its time is in nobody's place.
@@ -122,7 +128,7 @@ impl Bench {
             let run = look(&mut checks, &scene, timeout)
                 .await
                 .unwrap_or_else(|Panicked| Run::new(Outcome::CouldNotRun, PANICKED));
-            bench.say(&name, run, begin, true).await;
+            bench.say(&name, run, Vec::new(), begin, true).await;
         }))
     }
 
@@ -131,12 +137,20 @@ impl Bench {
     }
 
     /// Answers whether there is somebody who hears it.
-    async fn say(&self, name: &Name, run: Run, begin: Instant, healing: bool) -> bool {
+    async fn say(
+        &self,
+        name: &Name,
+        run: Run,
+        warnings: Vec<FaultStatus>,
+        begin: Instant,
+        healing: bool,
+    ) -> bool {
         let finding = Finding {
             task: name.task,
             group: name.group.clone(),
             probe: name.probe.clone(),
             run,
+            warnings,
             took: begin.elapsed(),
             healing,
         };

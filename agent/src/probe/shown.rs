@@ -65,6 +65,7 @@ pub fn health(
         held_back_until: report.held_back.and_then(|held_back| date(held_back.until)),
         faults: report.faults.iter().map(fault).collect(),
         probes: report.probes.iter().map(probe).collect(),
+        warnings: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use holdfast_vrrp::{Fault, Instant};
 use jiff::Timestamp;
 
 use super::shown::on_failure;
+use crate::status::FaultStatus;
 
 /// How much of what was found is repeated in a line; the whole is in the status.
 const LONGEST: usize = 200;
@@ -44,6 +45,20 @@ pub fn lines(group: &str, before: &Report, now: &Report, dates: &BTreeMap<Instan
         .chain(released(group, before, now))
         .chain(held_back(group, before, now, dates))
         .collect()
+}
+
+/// What `now` warns of in `group` that `before` did not, and the other way round.
+pub fn warned(group: &str, before: &[FaultStatus], now: &[FaultStatus]) -> Vec<Line> {
+    let new = now.iter().filter(|warning| !before.contains(warning));
+    let new = new.map(|new| {
+        let text = format!("{} in group {group}: {}", new.reason, new.message);
+        warning(None, text)
+    });
+    let over = before
+        .iter()
+        .filter(|old| now.iter().all(|warning| warning.reason != old.reason));
+    let over = over.map(|old| info(None, format!("{} in group {group} is over", old.reason)));
+    new.chain(over).collect()
 }
 
 fn released(group: &str, before: &Report, now: &Report) -> Option<Line> {

@@ -55,6 +55,7 @@ fn active() -> GroupStatus {
         effective_priority: 200,
         priority_explained: "200 base".to_owned(),
         probes: Vec::new(),
+        warnings: Vec::new(),
         held_back_until: None,
         active_peer: None,
         active_peer_name: None,
@@ -85,6 +86,12 @@ pub fn probed() -> AgentStatus {
         "200 base \u{2212} 50 haproxy (connection refused, 3 of 3) = 150".to_owned();
     control_plane.effective_priority = 150;
     control_plane.probes = vec![failing(), passing("kube-apiserver"), recovering()];
+    control_plane.warnings = vec![FaultStatus {
+        reason: "CertificateDoesNotCoverVIP".to_owned(),
+        message: "the certificate of the API server on this node is for kubernetes.default.svc, 10.96.0.1 and not for 10.0.0.100, \
+                  so that clients which ask there refuse it"
+            .to_owned(),
+    }];
     let web = &mut status.groups[1];
     web.priority_explained = "held back at 22 of 100 base (3 changes within 3m)".to_owned();
     web.effective_priority = 22;

@@ -246,6 +246,7 @@ fn with_health(mut reports: BTreeMap<String, HealthStatus>, groups: &mut [GroupS
         };
         group.held_back_until = health.held_back_until;
         group.probes = health.probes;
+        group.warnings = health.warnings;
         for known in health.faults {
             let shown = group.faults.iter_mut().find(|shown| shown.reason == known.reason);
             if let Some(shown) = shown {

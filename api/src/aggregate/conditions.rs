@@ -2,6 +2,7 @@
 
 mod degraded;
 mod progress;
+mod warned;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 

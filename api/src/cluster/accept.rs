@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::hearing::{of_family, written_source};
 use super::members::{is_selected, written_share};
+use super::reported::{self, Reported, Reporter};
 use super::{NodeRecord, placement, sync, weight};
 use crate::reason::Reason;
 use crate::rules::{self, Finding, Rule, Severity};
-use crate::v1alpha1::{Mode, NodeGroup, VirtualIPGroup, defaults};
+use crate::v1alpha1::{Mode, NodeGroup, VirtualIPGroup};
 use crate::{crd, shape};
 
 /// The API server took a group under the schema of its time; what runs has to fit this one.
@@ -36,6 +37,8 @@ pub struct Verdict {
     pub message: String,
     /// What should be known and keeps nothing from running.
     pub warnings: Vec<Warning>,
+    /// What is amiss in the cluster although the group is as it should be: of a group that is accepted, causes of `Degraded`.
+    pub amiss: Vec<Warning>,
 }
 
 /// Something about a group that its author should know.
@@ -68,15 +71,15 @@ pub fn outranks(group: &VirtualIPGroup, other: &VirtualIPGroup) -> bool {
     (rank(group), &group.metadata.name) < (rank(other), &other.metadata.name)
 }
 
-/// Judges `group` with these `members` (see [`super::is_member`]) beside its `rivals`. `sole_address_of` names the Node that
-/// has an address and no other one of its family.
+/// Judges `group` with these `members` (see [`super::is_member`]) beside its `rivals`. `reporters_of` names the Nodes that say
+/// that an address is their own.
 ///
 /// A group without an identifier is refused as one for which none was free: whoever hands out identifiers comes first.
 pub fn judge(
     group: &VirtualIPGroup,
     members: &[&NodeRecord],
     rivals: &[Rival<'_>],
-    sole_address_of: &dyn Fn(IpAddr) -> Option<String>,
+    reporters_of: &dyn Fn(IpAddr) -> Vec<Reporter>,
 ) -> Verdict {
     let selected: Vec<&NodeRecord> = members
         .iter()
@@ -90,12 +93,13 @@ pub fn judge(
     let (mut broken, mut warnings) = against_the_rules(group, &shares);
     warnings.extend(weight::without_effect(group, &shares));
     warnings.extend(placement::without_effect(group, &shares));
+    let reported = reported::reported(addresses(group), &shares, reporters_of);
     let refusal = joined(&mut broken)
         .map(|message| (Reason::Invalid, message))
         .or_else(|| address_conflict(group, rivals))
         .or_else(|| no_identifier(group))
         .or_else(|| identifier_conflict(&shares, rivals))
-        .or_else(|| address_of_node(group, &shares, sole_address_of, &mut warnings))
+        .or_else(|| address_of_node(group, &reported))
         .or_else(|| wrong_number_of_nodes(&selected))
         .or_else(|| peers_missing(group, &shares))
         .or_else(|| preferred_node(group, &selected, &mut warnings))
@@ -104,11 +108,13 @@ pub fn judge(
         Some(refusal) => (false, refusal),
         None => (true, (Reason::Accepted, accepted(selected.len()))),
     };
+    let amiss = reported::amiss(&reported).filter(|_| accepted);
     Verdict {
         accepted,
         reason,
         message,
         warnings,
+        amiss: amiss.into_iter().collect(),
     }
 }
 
@@ -226,39 +232,25 @@ fn identifier_conflict(shares: &[(&str, NodeGroup)], rivals: &[Rival<'_>]) -> Op
     found
 }
 
-/// Serving a Node's only address elsewhere cuts the Node off; a Node that owns the address (priority 255) wants that.
-fn address_of_node(
-    group: &VirtualIPGroup,
-    shares: &[(&str, NodeGroup)],
-    sole_address_of: &dyn Fn(IpAddr) -> Option<String>,
-    warnings: &mut Vec<Warning>,
-) -> Option<(Reason, String)> {
-    let owns = |node: &str| {
-        let share = shares.iter().find(|(name, _)| *name == node);
-        share.is_some_and(|(_, share)| share.priority == defaults::OWNER_PRIORITY)
-    };
-    let mut refusals: Vec<String> = addresses(group)
-        .filter_map(|(index, address)| Some((index, address, sole_address_of(address)?)))
-        .filter(|(_, _, node)| !owns(node))
-        .map(|(index, address, node)| {
-            format!(
-                "spec.addresses[{index}].address: {address} is the only address that Node {node} tells: write an address \
-                 that no Node has, or give that node `priority: 255` in nodeOverrides if the address is to be its own"
-            )
-        })
-        .collect();
-    let message = joined(&mut refusals)?;
+/// Serving a Node's only address elsewhere cuts the Node off. Once the group runs, it is the Node that is wrong: kubelets take a
+/// virtual address for the node's own when they find it there.
+fn address_of_node(group: &VirtualIPGroup, reported: &[Reported]) -> Option<(Reason, String)> {
     if standing(group) == Standing::Accepted {
-        // Kubelets take a virtual address for the node's own when they find it there.
-        warnings.push(Warning {
-            reason: Reason::AddressOfNode,
-            message: format!(
-                "{message}; if it took the virtual address for its own, start its kubelet with --node-ip"
-            ),
-        });
         return None;
     }
-    Some((Reason::AddressOfNode, message))
+    let mut refusals: Vec<String> = reported
+        .iter()
+        .filter_map(|reported| {
+            let (index, address) = (reported.index, reported.address);
+            let sole = reported.reporters.iter().find(|reporter| reporter.sole)?;
+            Some(format!(
+                "spec.addresses[{index}].address: {address} is the only address that Node {} tells: write an address that no \
+                 Node has, or give that node `priority: 255` in nodeOverrides if the address is to be its own",
+                sole.node
+            ))
+        })
+        .collect();
+    Some((Reason::AddressOfNode, joined(&mut refusals)?))
 }
 
 /// A node that has ceased to be a member since is nobody's mistake: the wish stays without effect.
@@ -322,7 +314,7 @@ fn peers_missing(group: &VirtualIPGroup, shares: &[(&str, NodeGroup)]) -> Option
     Some((Reason::PeersMissing, joined(&mut mistakes)?))
 }
 
-fn joined(sentences: &mut Vec<String>) -> Option<String> {
+pub(super) fn joined(sentences: &mut Vec<String>) -> Option<String> {
     let more = sentences.len().saturating_sub(NAMED_AT_ONCE);
     sentences.truncate(NAMED_AT_ONCE);
     if more > 0 {

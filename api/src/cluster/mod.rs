@@ -9,6 +9,7 @@ mod members;
 mod peers;
 mod placement;
 mod plan;
+mod reported;
 mod seat;
 mod spec;
 mod sync;
@@ -23,6 +24,7 @@ pub use duty::duty;
 pub use members::{Share, is_member};
 pub use placement::wish_ends_in;
 pub use plan::{Until, Wait, waits};
+pub use reported::Reporter;
 pub use spec::node_spec;
 pub use withdraw::{Withdrawal, withdrawal};
 
@@ -47,6 +49,13 @@ pub struct NodeRecord {
     pub agent: AgentLife,
 }
 
+impl KubeNode {
+    /// All its addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.internal_ips.iter().chain(&self.external_ips).copied()
+    }
+}
+
 impl NodeRecord {
     /// What the node is told of a group, as stored: perhaps a tombstone.
     pub fn stored(&self, group: &str) -> Option<&NodeGroup> {
@@ -68,6 +77,8 @@ pub struct KubeNode {
     pub labels: BTreeMap<String, String>,
     /// Its addresses of type InternalIP, virtual ones that a kubelet mistook for its own among them.
     pub internal_ips: Vec<IpAddr>,
+    /// Its addresses of type ExternalIP, likewise.
+    pub external_ips: Vec<IpAddr>,
     /// Whether it is cordoned: no new pods.
     pub cordoned: bool,
     /// Its taints.

@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::sync::Arc;
 
+use holdfast_vrrp::Family;
 use ipnet::IpNet;
 
 /// A probe that is run. A quorum is none: it lives on the results of others.
@@ -19,6 +20,9 @@ pub struct Probe {
     pub timing: Timing,
     /// What is run to heal what it watches; how often is in the policy.
     pub recover: Option<Recover>,
+    /// The families of the group's addresses, if the probe watches a proxy: one that binds such an address itself cannot start
+    /// where the address is not, and its failure is to be explained so.
+    pub may_bind: Vec<Family>,
 }
 
 /// When a probe is run.
@@ -148,6 +152,9 @@ pub struct Tls {
     pub trust: Trust,
     /// The client's certificate chain and key.
     pub client: Option<(Material, Material)>,
+    /// The addresses at which clients ask for the same server: one that its certificate does not name is told of, and fails
+    /// nothing.
+    pub asked_at: Vec<IpAddr>,
 }
 
 /// Which certificates are believed.

@@ -1,5 +1,6 @@
 //! From the handler of a probe as written to what is looked at.
 
+use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
 use ipnet::IpNet;
@@ -20,13 +21,19 @@ use crate::v1alpha1::{
 /// The routing table of a route that names none: the main one.
 const MAIN_TABLE: u32 = 254;
 
-/// What is looked at for `ordinary`, which is `written` or one of those that its preset stands for.
-pub(super) fn check(written: &Probe, ordinary: &Probe, secrets: Secrets<'_>) -> Result<Check, String> {
+/// What is looked at for `ordinary`, which is `written` or one of those that its preset stands for, in a group with these
+/// virtual addresses.
+pub(super) fn check(
+    written: &Probe,
+    ordinary: &Probe,
+    addresses: &[IpAddr],
+    secrets: Secrets<'_>,
+) -> Result<Check, String> {
     if let Some(action) = &ordinary.http_get {
         let http = http(action, secrets)?;
         let is_api_server = written.preset == Some(ProbePreset::KubeAPIServer);
         Ok(Check::Http(if is_api_server {
-            api_server(written, http)
+            api_server(written, http, addresses)
         } else {
             http
         }))
@@ -78,9 +85,9 @@ pub(super) fn program(command: &[String], user: Option<&String>) -> Result<Exec,
     })
 }
 
-/// What an ordinary probe cannot say: that the address that the static pod binds is meant too, and the cluster's CA wherever
-/// it is found.
-fn api_server(written: &Probe, http: Http) -> Http {
+/// What an ordinary probe cannot say: that the address that the static pod binds is meant too, the cluster's CA wherever it is
+/// found, and at which addresses clients ask for this node's API server. Who says by which name they do is taken at his word.
+fn api_server(written: &Probe, http: Http, addresses: &[IpAddr]) -> Http {
     let target = match http.target {
         Target::Host {
             host: Host::ThisNode,
@@ -92,11 +99,24 @@ fn api_server(written: &Probe, http: Http) -> Http {
         other => other,
     };
     let told = written.tls();
+    let is_here = matches!(
+        target,
+        Target::Host {
+            host: Host::ThisApiServer,
+            ..
+        }
+    );
+    let is_named = told.is_some_and(|told| told.server_name.is_some() || told.insecure_skip_verify);
     let tls = http.tls.map(|tls| Tls {
         trust: if told.is_none_or(presets::trusts_the_cluster) {
             Trust::Cluster
         } else {
             tls.trust
+        },
+        asked_at: if is_here && !is_named {
+            addresses.to_vec()
+        } else {
+            Vec::new()
         },
         ..tls
     });
@@ -239,6 +259,7 @@ fn tls(written: &ProbeTLS, secrets: Secrets<'_>) -> Result<Tls, String> {
         server_name: written.server_name.clone(),
         trust,
         client,
+        asked_at: Vec::new(),
     })
 }
 

@@ -1,17 +1,20 @@
 //! From probes as written to what is run and what is made of the results.
 
+use core::net::IpAddr;
 use core::num::NonZeroU8;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use holdfast_health::{self as health, Damping, Duty, Kind, OnFailure, Policy, Recovery, Thresholds};
-use holdfast_vrrp::Priority;
+use holdfast_vrrp::{Family, Priority};
+use ipnet::IpNet;
 
 use super::checks;
 use super::secrets::Secrets;
 use crate::model::probe::{Probe, Recover, Timing};
 use crate::presets;
 use crate::v1alpha1::{
-    self, FailureAction, FailureActionType, FlapDamping, NodeDuty, NodeDutyType, NodeGroup,
+    self, FailureAction, FailureActionType, FlapDamping, NodeDuty, NodeDutyType, NodeGroup, ProbePreset,
 };
 
 /// The fastest that a probe may run.
@@ -35,9 +38,14 @@ pub(super) fn probes(
     secrets: Secrets<'_>,
 ) -> Result<Probes, String> {
     let (mut run, mut judged) = (Vec::new(), Vec::new());
+    // One that cannot be read is refused where the addresses are.
+    let written = group.addresses.iter();
+    let addresses: Vec<IpAddr> = written
+        .filter_map(|address| Some(address.address.parse::<IpNet>().ok()?.addr()))
+        .collect();
     for written in &group.probes {
         let named = |sentence: String| format!("probe `{}`: {sentence}", written.name);
-        run.extend(runnable(written, secrets).map_err(named)?);
+        run.extend(runnable(written, &addresses, secrets).map_err(named)?);
         judged.push(judged_by(written).map_err(named)?);
     }
     Ok(Probes {
@@ -53,7 +61,11 @@ pub(super) fn probes(
 }
 
 /// What is run for `written`; `None` for a quorum, which lives on the runs of others.
-fn runnable(written: &v1alpha1::Probe, secrets: Secrets<'_>) -> Result<Option<Probe>, String> {
+fn runnable(
+    written: &v1alpha1::Probe,
+    addresses: &[IpAddr],
+    secrets: Secrets<'_>,
+) -> Result<Option<Probe>, String> {
     if written.quorum.is_some() {
         return Ok(None);
     }
@@ -67,11 +79,26 @@ fn runnable(written: &v1alpha1::Probe, secrets: Secrets<'_>) -> Result<Option<Pr
         name: written.name.clone(),
         checks: presets::expand(written)
             .iter()
-            .map(|ordinary| checks::check(written, ordinary, secrets))
+            .map(|ordinary| checks::check(written, ordinary, addresses, secrets))
             .collect::<Result<_, _>>()?,
         timing: timing(written)?,
         recover: recover.transpose()?,
+        may_bind: may_bind(written, addresses),
     }))
+}
+
+/// The families in which what `written` watches may bind the group's addresses itself, as a proxy in front of others does. One
+/// that is asked elsewhere than on this node does not.
+fn may_bind(written: &v1alpha1::Probe, addresses: &[IpAddr]) -> Vec<Family> {
+    let is_elsewhere = written
+        .preset_options
+        .as_ref()
+        .is_some_and(|options| options.host.is_some());
+    if is_elsewhere || !written.preset.is_some_and(ProbePreset::is_proxy) {
+        return Vec::new();
+    }
+    let families: BTreeSet<Family> = addresses.iter().copied().map(Family::of).collect();
+    families.into_iter().collect()
 }
 
 fn timing(written: &v1alpha1::Probe) -> Result<Timing, String> {

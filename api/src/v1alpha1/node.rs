@@ -271,6 +271,11 @@ pub struct NodeGroupStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub faults: Vec<Fault>,
+    /// What somebody should see to although it keeps the node from nothing, such as a certificate that does not name an address
+    /// of the group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub warnings: Vec<Fault>,
     /// Its priority after everything that changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 255))]

@@ -2,14 +2,20 @@
 
 use core::net::IpAddr;
 
+use holdfast_api::cluster::KubeNode;
 use holdfast_api::v1alpha1::VirtualIPGroup;
 use kube::ResourceExt as _;
 
 use super::Index;
 
 impl Index {
-    pub(super) fn move_node(&mut self, name: &str, old: &[IpAddr], new: &[IpAddr]) {
-        for address in old {
+    /// A Node tells other addresses than before; `None`: there is no such Node.
+    pub(super) fn move_node(&mut self, name: &str, old: Option<&KubeNode>, new: Option<&KubeNode>) {
+        let addresses = |node: Option<&KubeNode>| -> Vec<IpAddr> {
+            node.into_iter().flat_map(KubeNode::addresses).collect()
+        };
+        let (old, new) = (addresses(old), addresses(new));
+        for address in &old {
             if let Some(nodes) = self.node_addresses.get_mut(address) {
                 nodes.remove(name);
                 if nodes.is_empty() {
@@ -17,12 +23,12 @@ impl Index {
                 }
             }
         }
-        for address in new {
+        for address in &new {
             let nodes = self.node_addresses.entry(*address).or_default();
             nodes.insert(name.to_owned());
         }
-        // An address of a group may now be, or no longer be, the only one of a Node.
-        for address in old.iter().chain(new) {
+        // Which Nodes say that an address of a group is theirs decides how the group is judged.
+        for address in old.iter().chain(&new) {
             let groups = self.virtual_addresses.get(address).cloned().unwrap_or_default();
             self.unjudged.extend(groups);
         }
@@ -66,9 +72,13 @@ impl Index {
     }
 
     /// A Node's address that is somebody's virtual address is no peer's: where that changes, its fellow members hear
-    /// of it.
+    /// of it. Nor is it advised as the Node's own to whoever has another virtual address that the Node reports.
     fn touch_node_with(&mut self, address: IpAddr) {
         for node in self.node_addresses.get(&address).cloned().unwrap_or_default() {
+            let told = self.nodes.get(&node).and_then(|entry| entry.record.node.as_ref());
+            let others = told.into_iter().flat_map(KubeNode::addresses);
+            let reported = others.filter_map(|other| self.virtual_addresses.get(&other));
+            self.unjudged.extend(reported.flatten().cloned());
             for group in self.memberships.get(&node).cloned().unwrap_or_default() {
                 self.touch_members(&group);
             }

@@ -174,7 +174,8 @@ impl Index {
         entry.life.node_seen();
         let new = node.clone();
         let old = Arc::make_mut(&mut entry.record).node.replace(node);
-        let moved = old.as_ref().map(|old| &old.internal_ips) != Some(&new.internal_ips);
+        let told = old.iter().flat_map(KubeNode::addresses);
+        let moved = old.is_none() || !told.eq(new.addresses());
         let relabeled = old.as_ref().map(|old| &old.labels) != Some(&new.labels);
         self.not_gone(name);
         if relabeled {
@@ -187,8 +188,7 @@ impl Index {
             self.dirty.nodes.insert(name.to_owned());
         }
         if moved {
-            let old = old.map(|old| old.internal_ips).unwrap_or_default();
-            self.move_node(name, &old, &new.internal_ips);
+            self.move_node(name, old.as_ref(), Some(&new));
         }
     }
 
@@ -213,7 +213,7 @@ impl Index {
         entry.life.node_missing(now);
         self.schedule_life(name);
         self.find_memberships(name);
-        self.move_node(name, &old.internal_ips, &[]);
+        self.move_node(name, Some(&old), None);
         self.forget_if_unknown(name);
     }
 

@@ -536,3 +536,58 @@ fn groups_that_move_together_are_judged_again_when_one_of_them_changes() {
     it.index.delete_group("second");
     assert_eq!(it.index.sync_groups.len(), 0);
 }
+
+/// What is said to be amiss with a group.
+fn amiss(index: &Index, group: &str) -> Vec<String> {
+    let verdict = index.verdict(group).unwrap();
+    verdict.amiss.iter().map(|amiss| amiss.message.clone()).collect()
+}
+
+#[test]
+fn a_node_that_reports_a_virtual_address_touches_the_group_that_has_it_until_it_is_right_again() {
+    let reported = |ips: &[&str]| KubeNode {
+        internal_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        ..facts("db", "10.0.0.21")
+    };
+    let mut it = Fixture::new();
+    it.index
+        .apply_node("d-1", reported(&["10.0.0.100", "10.0.0.21"]), at(9));
+    assert_eq!(it.dirty().0, ["web"], "nobody else's status says anything new");
+    let said = amiss(&it.index, "web");
+    assert!(
+        said[0].starts_with("Node d-1 reports 10.0.0.100") && said[0].contains("--node-ip=10.0.0.21 "),
+        "{said:?}"
+    );
+    assert_eq!(amiss(&it.index, "db"), [""; 0]);
+
+    it.index.apply_node("d-1", facts("db", "10.0.0.21"), at(10));
+    it.dirty();
+    assert_eq!(amiss(&it.index, "web"), [""; 0]);
+
+    let external = KubeNode {
+        external_ips: vec!["10.0.0.100".parse().unwrap()],
+        ..facts("db", "10.0.0.21")
+    };
+    it.index.apply_node("d-1", external, at(11));
+    it.dirty();
+    assert_eq!(amiss(&it.index, "web").len(), 1);
+    it.index.delete_node("d-1", at(12));
+    it.dirty();
+    assert_eq!(amiss(&it.index, "web"), [""; 0]);
+}
+
+#[test]
+fn what_is_advised_as_a_nodes_own_address_is_nobodys_virtual_address() {
+    let mut it = Fixture::new();
+    let reports = KubeNode {
+        internal_ips: vec!["10.0.0.100".parse().unwrap(), "10.0.0.201".parse().unwrap()],
+        ..facts("web", "10.0.0.11")
+    };
+    it.index.apply_node("w-1", reports, at(9));
+    it.dirty();
+    assert!(amiss(&it.index, "web")[0].contains("--node-ip=10.0.0.201 "));
+    it.index
+        .apply_group(parsed(&group("mail", "mail", "10.0.0.201/24", 53)), Seen::Told);
+    it.dirty();
+    assert!(amiss(&it.index, "web")[0].contains("--node-ip=ADDRESS"));
+}

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use holdfast_api::cluster::{NodeRecord, Rival, Verdict, judge, outranks};
+use holdfast_api::cluster::{NodeRecord, Reporter, Rival, Verdict, judge, outranks};
 use holdfast_api::v1alpha1::{Family, VirtualIPGroup};
 use kube::ResourceExt as _;
 
@@ -74,7 +74,7 @@ impl Index {
             group.spec.virtual_router_id = Some(i32::from(identifier));
         }
         let group = given.as_ref().unwrap_or(group);
-        judge(group, &members, &rivals, &|address| self.sole_address_of(address))
+        judge(group, &members, &rivals, &|address| self.reporters_of(address))
     }
 
     /// Whether a group is accepted, or is refused but goes on on the nodes that were told of a former generation: what ran
@@ -121,19 +121,26 @@ impl Index {
         neighbors
     }
 
-    /// The Node that has this address and no other one of its family.
-    fn sole_address_of(&self, address: IpAddr) -> Option<String> {
-        let sole = |name: &&String| {
-            let node = self.nodes.get(*name).and_then(|entry| entry.record.node.as_ref());
-            node.is_some_and(|node| {
-                let family = node
-                    .internal_ips
+    /// The Nodes that say that this address is their own, in the order of their names.
+    fn reporters_of(&self, address: IpAddr) -> Vec<Reporter> {
+        let nodes = self.node_addresses.get(&address).into_iter().flatten();
+        let reporter = |name: &String| {
+            let node = self.nodes.get(name)?.record.node.as_ref()?;
+            let is_alike = |ip: &IpAddr| Family::of(*ip) == Family::of(address);
+            let others = || {
+                node.internal_ips
                     .iter()
-                    .filter(|ip| Family::of(**ip) == Family::of(address));
-                family.count() == 1
+                    .filter(|ip| is_alike(ip) && **ip != address)
+            };
+            Some(Reporter {
+                node: name.clone(),
+                sole: node.internal_ips.contains(&address) && others().next().is_none(),
+                own: others()
+                    .find(|ip| !self.virtual_addresses.contains_key(*ip))
+                    .copied(),
             })
         };
-        self.node_addresses.get(&address)?.iter().find(sole).cloned()
+        nodes.filter_map(reporter).collect()
     }
 }
 

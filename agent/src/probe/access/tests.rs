@@ -37,6 +37,7 @@ fn probe(check: Check) -> Probe {
             jitter: Duration::ZERO,
         },
         recover: None,
+        may_bind: Vec::new(),
     }
 }
 
@@ -76,6 +77,7 @@ fn https(trust: Trust, client: Option<(Material, Material)>) -> Probe {
             server_name: None,
             trust,
             client,
+            asked_at: Vec::new(),
         }),
         http2: false,
         path: "/".into(),

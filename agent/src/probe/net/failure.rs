@@ -116,14 +116,14 @@ fn certificate(problem: &CertificateError) -> String {
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str();
-            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
-            match names.as_slice() {
-                [] => format!("certificate names nobody, and so not {expected}"),
-                names => format!(
-                    "certificate is for {} and not for {expected}",
-                    quote(names.join(", ").as_bytes())
-                ),
+            if presented.is_empty() {
+                return format!("certificate names nobody, and so not {expected}");
             }
+            let names = named(presented);
+            format!(
+                "certificate is for {} and not for {expected}",
+                quote(names.as_bytes())
+            )
         }
         // Of an authority that was made anew under its old name the signature is another.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -148,6 +148,12 @@ fn certificate(problem: &CertificateError) -> String {
 
 /// What webpki says of a server that shows its authority's certificate.
 const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
+
+/// Whom a certificate names, from what rustls says of it.
+pub fn named(presented: &[String]) -> String {
+    let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+    names.join(", ")
+}
 
 /// Of `DnsName("example.org")` or `IpAddress(10.0.0.1)`, as rustls has it, what is inside.
 fn bare(name: &str) -> &str {

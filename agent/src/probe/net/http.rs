@@ -15,6 +15,7 @@ use super::failure::{Failure, Found, quote};
 use super::stage::Stage;
 use super::tls::{Alpn, TlsClient};
 use super::{http1, http2, pattern};
+use crate::status::FaultStatus;
 
 /// More of a body is not read.
 pub const LONGEST_BODY: usize = 64 << 10;
@@ -92,6 +93,10 @@ impl Look for HttpLook {
 
     fn stage(&self) -> &Stage {
         &self.stage
+    }
+
+    fn warning(&self) -> Option<FaultStatus> {
+        self.tls.as_ref()?.warning()
     }
 }
 

@@ -32,6 +32,7 @@ use holdfast_health::{Outcome, Run};
 use self::failure::{Failure, Found};
 use self::stage::Stage;
 use super::check::{Check, Scene};
+use crate::status::FaultStatus;
 
 /// What looks as `check` says; `None` if it is not of those that ask over a network.
 pub fn build(check: &model::Check) -> Option<Box<dyn Check>> {
@@ -56,6 +57,11 @@ trait Look: Send {
 
     /// How far it came.
     fn stage(&self) -> &Stage;
+
+    /// See [`Check::warning`].
+    fn warning(&self) -> Option<FaultStatus> {
+        None
+    }
 }
 
 fn boxed<L: Look + 'static>(look: Result<L, Failure>) -> Box<dyn Check> {
@@ -80,6 +86,10 @@ impl<L: Look> Check for Looking<L> {
 
     fn interrupted(&self) -> Option<String> {
         self.0.stage().said()
+    }
+
+    fn warning(&self) -> Option<FaultStatus> {
+        self.0.warning()
     }
 }
 

@@ -1,8 +1,10 @@
 //! TLS for one probe: whom it believes, what it shows, and a configuration that follows the files it is made of.
 
 mod config;
+mod names;
 mod verify;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +19,7 @@ use super::aside::Aside;
 use super::dial::Connection;
 use super::failure::{Failure, quote};
 use super::stage::Stage;
+use crate::status::FaultStatus;
 
 /// What was built from files that have not changed is built anew after this time all the same: of the authorities that the
 /// node trusts it is not known which files they are in.
@@ -46,6 +49,9 @@ pub struct TlsClient {
     sources: Arc<Sources>,
     name: ServerName<'static>,
     alpn: Alpn,
+    asked_at: Vec<IpAddr>,
+    /// What the certificate leaves out that was shown last.
+    left_out: Option<FaultStatus>,
     built: Option<Built>,
     building: Aside<Result<Option<Built>, Failure>>,
 }
@@ -68,6 +74,8 @@ impl TlsClient {
             sources: Arc::new(Sources::new(tls, alpn.name())),
             name,
             alpn,
+            asked_at: tls.asked_at.clone(),
+            left_out: None,
             built: None,
             building: Aside::default(),
         })
@@ -81,13 +89,21 @@ impl TlsClient {
             .connect(self.name.clone(), connection)
             .await
             .map_err(|error| handshake(&error))?;
-        let agreed = stream.get_ref().1.alpn_protocol();
+        let session = stream.get_ref().1;
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        self.left_out = shown.and_then(|shown| names::left_out(shown, &self.asked_at));
+        let agreed = session.alpn_protocol();
         match (self.alpn, agreed) {
             (Alpn::Http2, None) => Err(Failure::failed(
                 "TLS handshake: the server does not agree on HTTP/2 (ALPN)",
             )),
             _ => Ok(Box::new(stream)),
         }
+    }
+
+    /// What the certificate of a server that was believed leaves out, as it was shown last.
+    pub fn warning(&self) -> Option<FaultStatus> {
+        self.left_out.clone()
     }
 
     async fn config(&mut self, stage: &mut Stage) -> Result<Arc<ClientConfig>, Failure> {

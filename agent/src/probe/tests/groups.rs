@@ -1,5 +1,7 @@
 //! Groups that come, change, go, and are not wanted for a while.
 
+use core::slice;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -151,4 +153,32 @@ async fn a_preference_ends_by_the_calendar() {
     let now = told.last().unwrap().1.as_ref().unwrap();
     assert!(!now.preferred);
     assert_eq!(now.judgement.strict.standing, Standing::Base);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_probe_warns_of_is_told_at_once_and_lasts_as_long_as_it_says_so() {
+    let world = World::new();
+    let warning = FaultStatus {
+        reason: "CertificateDoesNotCoverVIP".to_owned(),
+        message: "it is for others".to_owned(),
+    };
+    // Two probes see the same.
+    world.configure(&[web(&[probe("one"), probe("two")])]).await;
+    pass(300 * MS).await;
+    world.rang().await;
+    for program in ["one", "two"] {
+        world.warns(program, Some(&warning));
+    }
+    pass(200 * MS).await;
+    assert!(world.rang().await);
+    assert_eq!(world.report().await["web"].warnings, slice::from_ref(&warning));
+    pass(600 * MS).await;
+    assert!(!world.rang().await, "it says nothing new");
+    world.let_it("one", Act::Fails("gone"));
+    for program in ["one", "two"] {
+        world.warns(program, None);
+    }
+    pass(200 * MS).await;
+    assert_eq!(world.report().await["web"].warnings, []);
+    assert!(world.rang().await);
 }

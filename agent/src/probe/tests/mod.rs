@@ -23,7 +23,7 @@ use super::clocks::Clocks;
 use super::scenes::Scenes;
 use super::worker::{Audience, Order, Worker};
 use crate::engine::{Command, Judged};
-use crate::status::{HealthStatus, ProbeStatus};
+use crate::status::{FaultStatus, HealthStatus, ProbeStatus};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -46,6 +46,7 @@ struct Stage {
     /// Runs that have begun and neither ended nor been dropped.
     present: Arc<Mutex<Vec<String>>>,
     scenes: Arc<Mutex<Vec<Scene>>>,
+    warnings: Arc<Mutex<BTreeMap<String, FaultStatus>>>,
     /// Rung when something has changed before anybody looked.
     changed: Arc<Notify>,
 }
@@ -103,6 +104,10 @@ impl Check for Program {
 
     fn interrupted(&self) -> Option<String> {
         Some("it sleeps".to_owned())
+    }
+
+    fn warning(&self) -> Option<FaultStatus> {
+        self.stage.warnings.lock().unwrap().get(&self.name).cloned()
     }
 
     fn changed(&mut self) -> BoxFuture<'_, ()> {
@@ -186,6 +191,15 @@ impl World {
 
     fn let_it(&self, program: &str, act: Act) {
         self.stage.acts.lock().unwrap().insert(program.to_owned(), act);
+    }
+
+    /// From its next run on a program warns of this.
+    fn warns(&self, program: &str, of: Option<&FaultStatus>) {
+        let mut warnings = self.stage.warnings.lock().unwrap();
+        match of {
+            Some(warning) => drop(warnings.insert(program.to_owned(), warning.clone())),
+            None => drop(warnings.remove(program)),
+        }
     }
 
     /// When runs of a program began, in milliseconds after the start.

@@ -25,6 +25,7 @@ const FAULTS: usize = 32;
 const CONFLICTS: usize = 16;
 const PROBLEMS: usize = 16;
 const PROBES: usize = 16;
+const WARNINGS: usize = 16;
 
 /// What a group is before its virtual router runs, and after it has stopped.
 const STARTING: &str = "Starting";
@@ -77,7 +78,7 @@ pub fn is_urgent(old: Option<&VirtualIPNodeStatus>, new: &VirtualIPNodeStatus) -
         || old.groups.len() != new.groups.len()
         || old.groups.iter().zip(&new.groups).any(|(old, new)| {
             let reasons = |group: &NodeGroupStatus| -> Vec<String> {
-                let all = group.faults.iter().chain(&group.conflicts);
+                let all = group.faults.iter().chain(&group.conflicts).chain(&group.warnings);
                 all.map(|fault| fault.reason.clone()).collect()
             };
             // A peer's address is what the other members wait for.
@@ -103,6 +104,7 @@ fn running(group: &GroupStatus, told: Option<&AppliedGroup>) -> NodeGroupStatus 
         state: state(&group.state),
         reason: Some(group.reason.clone()),
         faults: all,
+        warnings: faults(&group.warnings, WARNINGS),
         effective_priority: Some(group.effective_priority.into()),
         priority_explained: Some(group.priority_explained.chars().take(MESSAGE_CHARS).collect()),
         probes: group.probes.iter().take(PROBES).map(probes::status).collect(),
@@ -155,6 +157,7 @@ fn stopped(before: &NodeGroupStatus, now: Timestamp) -> NodeGroupStatus {
     let before = &NodeGroupStatus {
         priority_explained: None,
         probes: Vec::new(),
+        warnings: Vec::new(),
         held_back_until: None,
         ..before.clone()
     };
@@ -195,6 +198,7 @@ fn blank(name: &str) -> NodeGroupStatus {
         state: MemberState::Initialize,
         reason: None,
         faults: Vec::new(),
+        warnings: Vec::new(),
         effective_priority: None,
         priority_explained: None,
         probes: Vec::new(),

@@ -1,6 +1,6 @@
 //! What is amiss although the addresses may be served: `Degraded`.
 
-use super::{Finding, each};
+use super::{Finding, each, warned};
 use crate::aggregate::Scene;
 use crate::aggregate::words::{self, sentence};
 use crate::reason::Reason;
@@ -18,14 +18,24 @@ pub(super) fn degraded(scene: &Scene<'_>) -> Finding {
         .filter_map(|place| Some((scene.members[*place].lack(scene, *place)?, *place)))
         .collect();
     let name = |place: usize| scene.members[place].name();
+    let mut causes = Vec::new();
     if let Some((worst, _)) = lacking.iter().min_by_key(|(reason, _)| *reason) {
         let each = each(scene, |member| {
             lacking.iter().any(|(_, place)| name(*place) == member.name())
         });
-        return lacks(scene, &staying, *worst, &each);
+        causes.push(lacks(scene, &staying, *worst, &each));
     }
-    if let Some(message) = problems(scene) {
-        return Finding::yes(Reason::AgentProblem, message);
+    // First what takes the group from its clients, then what leads others astray.
+    causes.extend(warned::certificates(scene));
+    let amiss = scene.share.verdict.amiss.iter();
+    causes.extend(amiss.map(|amiss| (amiss.reason, sentence(&amiss.message))));
+    if lacking.is_empty() {
+        // What each member lacks comes with its agent's problems.
+        let problems = warned::others(scene).into_iter().chain(problems(scene));
+        causes.extend(problems.map(|message| (Reason::AgentProblem, message)));
+    }
+    if !causes.is_empty() {
+        return Finding::causes(&causes, "");
     }
     match staying.as_slice() {
         [] => Finding::no(Reason::NoMembers, "No node takes part in the group."),
@@ -44,7 +54,7 @@ pub(super) fn degraded(scene: &Scene<'_>) -> Finding {
 }
 
 /// Somebody lacks something, at worst this; `each` says of each what.
-fn lacks(scene: &Scene<'_>, staying: &[usize], worst: Reason, each: &str) -> Finding {
+fn lacks(scene: &Scene<'_>, staying: &[usize], worst: Reason, each: &str) -> (Reason, String) {
     if let Some(active) = scene.active()
         && active.is_live()
         && active.service_fails()
@@ -53,7 +63,7 @@ fn lacks(scene: &Scene<'_>, staying: &[usize], worst: Reason, each: &str) -> Fin
             "{} serves the addresses although its service fails, because no other member is better off. {each}",
             active.name()
         );
-        return Finding::yes(Reason::ServedByFailingMember, message);
+        return (Reason::ServedByFailingMember, message);
     }
     let able: Vec<usize> = staying
         .iter()
@@ -66,9 +76,9 @@ fn lacks(scene: &Scene<'_>, staying: &[usize], worst: Reason, each: &str) -> Fin
             |able| format!("Only {}", scene.members[*able].name()),
         );
         let message = format!("{who} of {} members can serve. {each}", staying.len());
-        return Finding::yes(Reason::NoRedundancy, message);
+        return (Reason::NoRedundancy, message);
     }
-    Finding::yes(worst, each)
+    (worst, each.to_owned())
 }
 
 /// What the members' agents say of their nodes as a whole.

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, MicroTime, O
 use serde_json::json;
 
 use super::{Aggregate, aggregate};
-use crate::cluster::{AgentLife, KubeNode, NodeRecord, Share, StoredNode, Verdict, Withdrawal};
+use crate::cluster::{AgentLife, KubeNode, NodeRecord, Share, StoredNode, Verdict, Warning, Withdrawal};
 use crate::duration::GatewayDuration;
 use crate::reason::{Place, Reason};
 use crate::render::{NodeFacts, node_group};
@@ -85,6 +85,7 @@ impl Stage {
             reason: Reason::Accepted,
             message: format!("the group is valid and selects {} nodes", nodes.len()),
             warnings: Vec::new(),
+            amiss: Vec::new(),
         };
         let mut stage = Self {
             now: at(105),
@@ -174,6 +175,7 @@ impl Stage {
             active_peer: (state == MemberState::Backup).then(|| "10.0.0.1".into()),
             source_address: Some(address),
             conflicts: Vec::new(),
+            warnings: Vec::new(),
             last_transition,
         };
         let object = self.object(node);
@@ -255,6 +257,7 @@ impl Stage {
             reason,
             message: message.into(),
             warnings: Vec::new(),
+            amiss: Vec::new(),
         };
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::fixtures::{at, group, node};
-use crate::cluster::{NodeRecord, Rival, Verdict, judge, outranks};
+use crate::cluster::{NodeRecord, Reporter, Rival, Verdict, judge, outranks};
 use crate::reason::Reason;
 use crate::v1alpha1::VirtualIPGroup;
 
@@ -41,12 +41,14 @@ fn beside(group: &VirtualIPGroup, rivals: &[(&VirtualIPGroup, &[NodeRecord])]) -
         .zip(&theirs)
         .map(|((group, _), members)| Rival { group, members })
         .collect();
-    judge(group, &own.iter().collect::<Vec<_>>(), &rivals, &|_| None)
+    judge(group, &own.iter().collect::<Vec<_>>(), &rivals, &|_| Vec::new())
 }
 
 fn alone(spec: &Value, names: &[&str]) -> Verdict {
     let members = nodes(names);
-    judge(&group(spec), &members.iter().collect::<Vec<_>>(), &[], &|_| None)
+    judge(&group(spec), &members.iter().collect::<Vec<_>>(), &[], &|_| {
+        Vec::new()
+    })
 }
 
 fn refused(verdict: &Verdict) -> (Reason, &str) {
@@ -72,6 +74,7 @@ fn a_group_that_is_alone_and_valid_is_accepted() {
             reason: Reason::Accepted,
             message: "the group is valid and selects 2 nodes".into(),
             warnings: Vec::new(),
+            amiss: Vec::new(),
         }
     );
     assert_eq!(
@@ -197,9 +200,23 @@ fn a_group_for_which_no_identifier_was_free_is_refused() {
     assert_eq!(refused(&verdict).0, Reason::NoFreeVirtualRouterID);
 }
 
+/// Node `b` says that 10.0.0.100 is its own, and has this address beside it.
+fn b_reports_it(own: Option<&str>) -> impl Fn(IpAddr) -> Vec<Reporter> {
+    let own: Option<IpAddr> = own.map(|own| own.parse().unwrap());
+    move |address| {
+        let reporter = Reporter {
+            node: "b".to_owned(),
+            sole: own.is_none(),
+            own,
+        };
+        let is_it = address.to_string() == "10.0.0.100";
+        is_it.then_some(reporter).into_iter().collect()
+    }
+}
+
 #[test]
 fn the_only_address_of_a_node_is_refused_unless_that_node_owns_it() {
-    let sole = |address: IpAddr| (address.to_string() == "10.0.0.100").then(|| "b".to_owned());
+    let sole = b_reports_it(None);
     let members = nodes(&["a", "b"]);
     let members: Vec<&NodeRecord> = members.iter().collect();
     let mut ours = group(&json!({}));
@@ -210,9 +227,11 @@ fn the_only_address_of_a_node_is_refused_unless_that_node_owns_it() {
         message.starts_with("spec.addresses[0].address: 10.0.0.100 is the only address that Node b tells"),
         "{message}"
     );
+    assert_eq!(verdict.amiss, [], "what is refused is not run");
 
     let owner = group(&json!({ "nodeOverrides": [{ "nodes": ["b"], "priority": 255 }] }));
-    assert!(judge(&owner, &members, &[], &sole).accepted);
+    let verdict = judge(&owner, &members, &[], &sole);
+    assert!(verdict.accepted && verdict.amiss.is_empty(), "{verdict:?}");
     let wrong_owner = group(&json!({ "nodeOverrides": [{ "nodes": ["a"], "priority": 255 }] }));
     assert!(!judge(&wrong_owner, &members, &[], &sole).accepted);
 
@@ -222,12 +241,30 @@ fn the_only_address_of_a_node_is_refused_unless_that_node_owns_it() {
         verdict.accepted,
         "its kubelet took the virtual address for its own"
     );
-    assert_eq!(verdict.warnings[0].reason, Reason::AddressOfNode);
-    assert!(
-        verdict.warnings[0]
-            .message
-            .ends_with("start its kubelet with --node-ip")
+    let [amiss] = &verdict.amiss[..] else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(amiss.reason, Reason::NodeReportsVIP);
+    assert_eq!(
+        amiss.message,
+        "Node b reports 10.0.0.100 as its own address, which is a virtual address of this group: start the kubelet on b with \
+         --node-ip=ADDRESS, the node's own address (KUBELET_EXTRA_ARGS, or kubeadm's nodeRegistration.kubeletExtraArgs), and \
+         restart it"
     );
+    assert_eq!(verdict.warnings, []);
+}
+
+#[test]
+fn a_node_that_reports_a_virtual_address_beside_its_own_is_told_of_with_its_own() {
+    let members = nodes(&["a", "b"]);
+    let members: Vec<&NodeRecord> = members.iter().collect();
+    let ours = group(&json!({}));
+    let verdict = judge(&ours, &members, &[], &b_reports_it(Some("10.0.0.12")));
+    assert!(verdict.accepted, "{verdict:?}");
+    assert_eq!(verdict.amiss[0].reason, Reason::NodeReportsVIP);
+    let message = &verdict.amiss[0].message;
+    assert!(message.contains("--node-ip=10.0.0.12 ("), "{message}");
+    assert_eq!(judge(&ours, &members, &[], &|_| Vec::new()).amiss, []);
 }
 
 #[test]
@@ -255,7 +292,7 @@ fn members_that_are_leaving_and_nodes_that_are_gone_are_not_counted_as_selected(
         &group(&json!({})),
         &members.iter().collect::<Vec<_>>(),
         &[],
-        &|_| None,
+        &|_| Vec::new(),
     );
     assert_eq!(refused(&verdict).0, Reason::NoNodeMatches);
 }
@@ -450,12 +487,12 @@ fn a_preferred_node_has_to_be_a_member_when_that_is_written() {
     accepted_at(&mut group, 1, "True");
     let members = nodes(&["a", "b"]);
     let members: Vec<&NodeRecord> = members.iter().collect();
-    let later = judge(&group, &members, &[], &|_| None);
+    let later = judge(&group, &members, &[], &|_| Vec::new());
     assert!(later.accepted);
     assert_eq!(later.warnings[0].reason, Reason::PlacementNotAMember);
     group.metadata.generation = Some(2);
     assert!(
-        !judge(&group, &members, &[], &|_| None).accepted,
+        !judge(&group, &members, &[], &|_| Vec::new()).accepted,
         "an edit has to be right"
     );
 }

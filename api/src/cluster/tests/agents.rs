@@ -141,6 +141,7 @@ impl World {
                 active_peer: None,
                 source_address: run.and_then(|run| source(node, &run.entry)),
                 conflicts: Vec::new(),
+                warnings: Vec::new(),
                 last_transition: None,
             }
         });

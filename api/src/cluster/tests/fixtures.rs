@@ -62,6 +62,7 @@ pub fn accepted() -> Verdict {
         reason: Reason::Accepted,
         message: String::new(),
         warnings: Vec::new(),
+        amiss: Vec::new(),
     }
 }
 
@@ -202,6 +203,7 @@ impl Cluster {
                 active_peer: None,
                 source_address: entry.source_addresses.first().or(Some(&source)).cloned(),
                 conflicts: Vec::new(),
+                warnings: Vec::new(),
                 last_transition: None,
             })
             .collect();

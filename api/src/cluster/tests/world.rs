@@ -219,7 +219,7 @@ impl World {
                 .map(|((group, _), members)| Rival { group, members })
                 .collect();
             let own: Vec<&NodeRecord> = own.iter().collect();
-            verdicts.insert(name.clone(), judge(group, &own, &rivals, &|_| None));
+            verdicts.insert(name.clone(), judge(group, &own, &rivals, &|_| Vec::new()));
         }
         verdicts
     }

@@ -84,6 +84,7 @@ fn http_is_asked_as_written_and_of_this_node_by_default() {
             server_name: Some("web".into()),
             trust: Trust::Authorities(Material::File("/ca".into())),
             client: Some((Material::File("/c".into()), Material::File("/k".into()))),
+            asked_at: Vec::new(),
         }),
         http2: true,
         path: "/healthz?full".into(),
@@ -191,6 +192,50 @@ fn every_other_handler_is_what_it_says() {
     for (written, expected) in cases {
         assert_eq!(checks(&written), [expected], "{written}");
     }
+}
+
+#[test]
+fn the_api_servers_certificate_is_to_name_the_groups_addresses_unless_somebody_says_by_what_it_is_known() {
+    let asked_at = |options: &Value| {
+        let probe = json!([{ "name": "it", "preset": "KubeAPIServer", "presetOptions": options }]);
+        let mut group = group(&probe);
+        group
+            .addresses
+            .push(serde_json::from_value(json!({ "address": "fd00::100/64" })).unwrap());
+        let mut model = model_group(&group, &secrets).unwrap();
+        let Check::Http(http) = model.probes.remove(0).checks.remove(0) else {
+            panic!("{model:?}")
+        };
+        let addresses = http.tls.unwrap().asked_at;
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(asked_at(&json!({})), ["10.0.0.100", "fd00::100"]);
+    assert_eq!(asked_at(&json!({ "tls": { "caFile": "/ca" } })).len(), 2);
+    for elsewhere_or_by_name in [
+        json!({ "host": "10.0.0.1" }),
+        json!({ "tls": { "serverName": "api.example" } }),
+        json!({ "tls": { "insecureSkipVerify": true } }),
+    ] {
+        assert_eq!(asked_at(&elsewhere_or_by_name), [""; 0], "{elsewhere_or_by_name}");
+    }
+}
+
+#[test]
+fn only_a_proxy_on_this_node_may_bind_the_groups_addresses() {
+    let may_bind = |probe: &Value| model(&json!([probe])).unwrap().probes.remove(0).may_bind;
+    let preset =
+        |preset: &str, options: Value| json!({ "name": "it", "preset": preset, "presetOptions": options });
+    assert_eq!(
+        may_bind(&preset("HAProxy", json!({ "port": 8443 }))),
+        [Family::V4]
+    );
+    assert_eq!(may_bind(&preset("Nginx", json!({}))), [Family::V4]);
+    assert_eq!(may_bind(&preset("Nginx", json!({ "host": "10.0.0.1" }))), []);
+    assert_eq!(may_bind(&preset("Redis", json!({}))), []);
+    assert_eq!(
+        may_bind(&json!({ "name": "it", "tcpSocket": { "port": 8443 } })),
+        []
+    );
 }
 
 #[test]

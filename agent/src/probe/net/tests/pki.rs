@@ -108,6 +108,7 @@ impl Authority {
             server_name: None,
             trust: Trust::Authorities(at_hand(&self.pem())),
             client: None,
+            asked_at: Vec::new(),
         }
     }
 }

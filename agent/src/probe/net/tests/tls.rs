@@ -5,6 +5,8 @@ use std::path::Path;
 
 use holdfast_api::model::probe::{Http, Material, Tls, Trust};
 
+use tokio_rustls::TlsAcceptor;
+
 use super::http::{Seen, Served, http, serve_http2};
 use super::pki::{Authority, Pair, acceptor, at_hand, changing};
 use super::*;
@@ -12,21 +14,20 @@ use super::*;
 /// A server that shows `pair` and answers 200 by HTTP/1.1.
 async fn https(pair: &Pair, alpn: &[&str], clients: Option<&Authority>) -> SocketAddr {
     let acceptor = acceptor(pair, alpn, clients);
-    server(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                return;
-            };
-            let mut asked = [0; 4096];
-            let _asked = stream.read(&mut asked).await;
-            let _gone = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                .await;
-            let _gone = stream.shutdown().await;
-        }
-    })
-    .await
+    server(move |stream| answer(acceptor.clone(), stream)).await
+}
+
+/// Answers what is asked on `stream`, if it is asked by TLS.
+async fn answer(acceptor: TlsAcceptor, stream: TcpStream) {
+    let Ok(mut stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    let mut asked = [0; 4096];
+    let _asked = stream.read(&mut asked).await;
+    let _gone = stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    let _gone = stream.shutdown().await;
 }
 
 fn get(address: SocketAddr, tls: Tls) -> Written {
@@ -105,20 +106,7 @@ async fn a_certificate_that_proves_nothing_is_refused_with_the_reason_and_believ
 async fn a_certificate_is_looked_at_anew_in_each_run() {
     let authority = Authority::new();
     let (acceptor, shown) = changing(&authority.server(&LOCAL));
-    let address = server(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let mut asked = [0; 4096];
-                let _asked = stream.read(&mut asked).await;
-                let _gone = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                    .await;
-                let _gone = stream.shutdown().await;
-            }
-        }
-    })
-    .await;
+    let address = server(move |stream| answer(acceptor.clone(), stream)).await;
     let mut check = build(&get(address, authority.believed())).unwrap();
     for _ in 0..2 {
         assert_eq!(found(&mut check).await, passed("answered 200"));
@@ -218,6 +206,7 @@ fn in_files(folder: &Path) -> Tls {
         server_name: None,
         trust: Trust::Authorities(Material::File(folder.join("ca.pem").to_str().unwrap().to_owned())),
         client: None,
+        asked_at: Vec::new(),
     }
 }
 
@@ -284,4 +273,55 @@ async fn a_name_that_no_certificate_can_have_could_not_be_run() {
         first(get(silent().await, tls)).await,
         could_not_run("`not a name` is no name of a server")
     );
+}
+
+/// What the API server's certificate leaves out, after one run.
+async fn warned(check: &mut Box<dyn Check>) -> Option<String> {
+    assert_eq!(found(check).await, passed("answered 200"));
+    let warning = check.warning()?;
+    assert_eq!(warning.reason, "CertificateDoesNotCoverVIP");
+    Some(warning.message)
+}
+
+#[tokio::test]
+async fn a_certificate_that_leaves_out_where_clients_ask_fails_nothing_and_is_told_of_until_it_is_replaced() {
+    let authority = Authority::new();
+    let (acceptor, shown) = changing(&authority.server(&["kubernetes.default.svc", "10.0.0.11"]));
+    let address = server(move |stream| answer(acceptor.clone(), stream)).await;
+    let asked_at = |addresses: &[&str]| Tls {
+        server_name: Some("kubernetes.default.svc".to_owned()),
+        asked_at: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        ..authority.believed()
+    };
+    let mut check = build(&get(address, asked_at(&["10.0.0.100", "10.0.0.11", "fd00::100"]))).unwrap();
+    assert_eq!(check.warning(), None, "nothing is known before the first run");
+    assert_eq!(
+        warned(&mut check).await.as_deref(),
+        Some(
+            "the certificate of the API server on this node is for kubernetes.default.svc, 10.0.0.11 and not for 10.0.0.100, \
+             fd00::100, so that clients which ask there refuse it"
+        )
+    );
+    let mut unasked = build(&get(address, asked_at(&[]))).unwrap();
+    assert_eq!(warned(&mut unasked).await, None);
+
+    let names = ["kubernetes.default.svc", "10.0.0.11", "10.0.0.100", "fd00::100"];
+    shown.change(&authority.server(&names));
+    assert_eq!(warned(&mut check).await, None);
+}
+
+#[tokio::test]
+async fn a_certificate_with_very_many_names_is_told_of_in_a_few_words() {
+    let authority = Authority::new();
+    let many: Vec<String> = (0..100).map(|number| format!("name-{number}.example")).collect();
+    let mut names: Vec<&str> = many.iter().map(String::as_str).collect();
+    names.push("localhost");
+    let address = https(&authority.server(&names), &[], None).await;
+    let tls = Tls {
+        asked_at: vec!["10.0.0.100".parse().unwrap()],
+        ..authority.believed()
+    };
+    let said = warned(&mut build(&get(address, tls)).unwrap()).await.unwrap();
+    assert!(said.contains("… and not for 10.0.0.100"), "{said}");
+    assert!(said.len() < 400, "{said}");
 }

@@ -235,3 +235,15 @@ fn evidence_has_the_words_of_conditions() {
         "AddressClaimed"
     );
 }
+
+#[test]
+fn what_somebody_should_see_to_is_told_at_once_and_ends_with_the_group() {
+    let with = built();
+    let mut quiet = groups();
+    quiet[0].warnings.clear();
+    let without = node_status(&quiet, &applied(), None, example::now());
+    assert!(is_urgent(Some(&without), &with));
+    assert!(is_urgent(Some(&with), &without));
+    let ended = last_word(&with, example::now());
+    assert!(ended.groups.iter().all(|group| group.warnings.is_empty()));
+}

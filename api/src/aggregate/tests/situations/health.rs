@@ -212,6 +212,96 @@ pub(super) const SITUATIONS: &[Situation] = &[
         ],
     },
     Situation {
+        name: "certificates that leave an address out are told of on each node, and what to do once",
+        happens: |stage| {
+            for node in ["cp-1", "cp-3"] {
+                let message = "the certificate is for kubernetes and not for 10.0.0.100";
+                stage.report(node).warnings = vec![fault("CertificateDoesNotCoverVIP", message)];
+            }
+            stage.object("cp-2").status.problems = vec![fault("CacheNotWritable", "the disk is full")];
+        },
+        conditions: &["Degraded=True CertificateDoesNotCoverVIP"],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Active ActiveSilent",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Backup HigherPriority",
+        ],
+        says: &[
+            (
+                "Degraded",
+                "cp-1: the certificate is for kubernetes and not for 10.0.0.100. cp-3: the certificate is for kubernetes and not \
+                 for 10.0.0.100. Add the address to `apiServer.certSANs`",
+            ),
+            ("Degraded", "by itself. cp-2: CacheNotWritable: the disk is full."),
+        ],
+    },
+    Situation {
+        name: "what a newer agent warns of is passed on as it is",
+        happens: |stage| stage.report("cp-2").warnings = vec![fault("ClockIsWrong", "by 3 minutes")],
+        conditions: &["Degraded=True AgentProblem"],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Active ActiveSilent",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Backup HigherPriority",
+        ],
+        says: &[("Degraded", "cp-2: ClockIsWrong: by 3 minutes.")],
+    },
+    Situation {
+        name: "a Node that reports an address of the group is told of, after what takes redundancy away",
+        happens: |stage| {
+            stage.verdict.amiss = vec![Warning {
+                reason: Reason::NodeReportsVIP,
+                message: "Node cp-2 reports 10.0.0.100 as its own address".into(),
+            }];
+            stage.lost("cp-3");
+        },
+        conditions: &["Degraded=True MemberUnreachable"],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Active ActiveSilent",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Unknown LastSeenBackup",
+        ],
+        says: &[
+            ("Degraded", "Node cp-2 reports 10.0.0.100 as its own address."),
+            ("Accepted", "the group is valid"),
+        ],
+    },
+    Situation {
+        name: "a Node that reports an address of the group is reason enough",
+        happens: |stage| {
+            stage.verdict.amiss = vec![Warning {
+                reason: Reason::NodeReportsVIP,
+                message: "Node cp-2 reports 10.0.0.100 as its own address".into(),
+            }];
+        },
+        conditions: &["Degraded=True NodeReportsVIP"],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Active ActiveSilent",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Backup HigherPriority",
+        ],
+        says: &[("Degraded", "Node cp-2 reports 10.0.0.100 as its own address.")],
+    },
+    Situation {
+        name: "the certificate of a node that is not heard is not known any more",
+        happens: |stage| {
+            stage.report("cp-3").warnings = vec![fault("CertificateDoesNotCoverVIP", "it is for kubernetes")];
+            stage.lost("cp-3");
+        },
+        conditions: &["Degraded=True MemberUnreachable"],
+        active: Some("cp-1"),
+        members: &[
+            "cp-1: Active ActiveSilent",
+            "cp-2: Backup HigherPriority",
+            "cp-3: Unknown LastSeenBackup",
+        ],
+        says: &[("Degraded", "cp-3")],
+    },
+    Situation {
         name: "nobody is Active",
         happens: |stage| stage.says("cp-1", MemberState::Backup, 104),
         conditions: &["Ready=False NoActiveNode"],
