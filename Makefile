@@ -5,10 +5,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 XTASK := @sh xtask/bootstrap.sh && cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt book generate manifest clean-cache
+.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt book generate images images-arm64 manifest clean-cache
 
 help: ## Explain every target (this text)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## Watch two virtual IPs fail over between three nodes, and how long it took
 	$(XTASK) demo
@@ -42,6 +42,12 @@ book: ## Build the documentation as a book, with search, into target/book
 
 generate: ## Write the generated parts of the repository anew
 	$(XTASK) generate
+
+images: ## Write container images of operator and agent to target/images, without a container engine
+	$(XTASK) images
+
+images-arm64: ## The same for 64-bit ARM, on whatever machine
+	$(XTASK) images --arch arm64
 
 manifest: ## Write deploy/holdfast.yaml from the chart, with Helm, which is built once (see assets)
 	$(XTASK) manifest

@@ -22,18 +22,24 @@ pub enum Purpose {
     Bench,
     /// `make fuzz`
     Fuzz,
+    /// `make images`
+    Images,
+    /// `make images-arm64` on a machine of another kind
+    ImagesArm64,
 }
 
 impl Purpose {
     /// Every purpose.
     #[cfg(test)]
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Demo,
         Self::FastTests,
         Self::LabTests,
         Self::ApiTests,
         Self::Bench,
         Self::Fuzz,
+        Self::Images,
+        Self::ImagesArm64,
     ];
 
     /// What a person types for it.
@@ -45,6 +51,8 @@ impl Purpose {
             Self::ApiTests => "make test-api",
             Self::Bench => "make bench",
             Self::Fuzz => "make fuzz",
+            Self::Images => "make images",
+            Self::ImagesArm64 => "make images-arm64",
         }
     }
 }
@@ -145,6 +153,20 @@ const TOOLS: &[Tool] = &[
         service: None,
         needed_for: &[Purpose::Fuzz],
         why: "libFuzzer is C++",
+    },
+    Tool {
+        program: "musl-gcc",
+        package: "musl-tools",
+        service: None,
+        needed_for: &[Purpose::Images],
+        why: "the C in ring, for a program without shared libraries",
+    },
+    Tool {
+        program: "aarch64-linux-gnu-gcc",
+        package: "gcc-aarch64-linux-gnu",
+        service: None,
+        needed_for: &[Purpose::ImagesArm64],
+        why: "the C in ring, for 64-bit ARM",
     },
 ];
 

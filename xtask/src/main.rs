@@ -18,6 +18,7 @@ mod deny;
 mod deps;
 mod fuzz;
 mod generate;
+mod images;
 mod links;
 #[cfg(test)]
 mod makefile;
@@ -88,6 +89,15 @@ enum Command {
         #[arg(long = "for", value_enum, default_value_t = assets::Set::Api)]
         set: assets::Set,
     },
+    /// Write container images of operator and agent to target/images, without a container engine
+    Images {
+        /// For which processor [default: this machine's]
+        #[arg(long, value_enum)]
+        arch: Option<images::Arch>,
+        /// Where the sources are published, for the images' label
+        #[arg(long, value_name = "URL")]
+        source: Option<String>,
+    },
     /// Delete what these commands built for themselves outside the checkout
     CleanCache,
 }
@@ -132,6 +142,11 @@ fn run(command: Command) -> Result<()> {
         Command::Generate { check } => generate::run(&workspace, check),
         Command::Assets { set } => assets::ensure(&workspace, set),
         Command::Manifest { check } => manifest::run(&workspace, check),
+        Command::Images { arch, source } => images::run(
+            &workspace,
+            arch.unwrap_or_else(images::Arch::of_this_machine),
+            source,
+        ),
         Command::CleanCache => cache::clean(),
     }
 }

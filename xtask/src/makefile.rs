@@ -17,7 +17,9 @@ fn targets() -> Vec<(&'static str, Option<&'static str>, Vec<&'static str>)> {
             let (_, _, recipes): &mut (_, _, Vec<_>) = targets.last_mut().expect("a recipe follows a target");
             recipes.push(recipe);
         } else if let Some((name, rest)) = line.split_once(':')
-            && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             && !rest.starts_with('=')
         {
             targets.push((name, rest.split_once("## ").map(|(_, text)| text), Vec::new()));

@@ -1,6 +1,7 @@
 //! Many datagrams with one system call (`sendmmsg`, `recvmmsg`), each with a source address of its own.
 //!
-//! nix offers both, but with one set of control messages for all datagrams; virtual routers differ in their source.
+//! nix offers both, but with one set of control messages for all datagrams; virtual routers differ in their source. And the
+//! kernel's own calls, not the C library's: musl makes a call for each datagram out of them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::io;
@@ -17,6 +18,12 @@ const MOST_PER_CALL: usize = 1024;
 
 /// Room for the control messages of one datagram: a packet-info and a hop limit, with their headers.
 const CONTROL_LEN: usize = 80;
+
+/// What the C library declares the lengths of control messages to be. The kernel reads more, and all of it is zeroed.
+#[cfg(target_env = "musl")]
+type ControlLen = libc::socklen_t;
+#[cfg(not(target_env = "musl"))]
+type ControlLen = usize;
 
 /// A control buffer, aligned as its headers must be.
 #[derive(Clone, Copy)]
@@ -71,7 +78,8 @@ impl Sender {
         // SAFETY: the headers point into the vectors of `self`, which are not touched until the call returns, and to the
         // datagrams' bytes, which the kernel only reads.
         let sent = unsafe {
-            libc::sendmmsg(
+            libc::syscall(
+                libc::SYS_sendmmsg,
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
                 self.headers.len() as libc::c_uint,
@@ -97,8 +105,8 @@ impl Sender {
             header.msg_namelen = name_len;
             self.controls.push(Control([0; CONTROL_LEN]));
             header.msg_control = last(&mut self.controls).cast();
-            header.msg_controllen = CONTROL_LEN;
-            header.msg_controllen = write_source(&header, source);
+            header.msg_controllen = CONTROL_LEN as ControlLen;
+            header.msg_controllen = write_source(&header, source) as ControlLen;
         }
         header
     }
@@ -176,7 +184,7 @@ impl Receiver {
             header.msg_name = (&raw mut self.names[index]).cast();
             header.msg_namelen = mem::size_of::<sockaddr_storage>() as libc::socklen_t;
             header.msg_control = (&raw mut self.controls[index]).cast();
-            header.msg_controllen = CONTROL_LEN;
+            header.msg_controllen = CONTROL_LEN as ControlLen;
             self.headers[index] = mmsghdr {
                 msg_hdr: header,
                 msg_len: 0,
@@ -185,12 +193,13 @@ impl Receiver {
         // SAFETY: each header points to one buffer, one name and one control of `self`, all of the lengths given and none
         // shared with another header; they are not touched until the call returns. No timeout is passed.
         let received = unsafe {
-            libc::recvmmsg(
+            libc::syscall(
+                libc::SYS_recvmmsg,
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
                 self.headers.len() as libc::c_uint,
                 libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
+                std::ptr::null_mut::<libc::timespec>(),
             )
         };
         match usize::try_from(received) {
@@ -299,7 +308,7 @@ unsafe fn write_control<T: Copy>(control: *mut cmsghdr, level: i32, kind: i32, p
     unsafe {
         (*control).cmsg_level = level;
         (*control).cmsg_type = kind;
-        (*control).cmsg_len = libc::CMSG_LEN(length) as usize;
+        (*control).cmsg_len = libc::CMSG_LEN(length) as ControlLen;
         libc::CMSG_DATA(control).cast::<T>().write_unaligned(*payload);
         libc::CMSG_SPACE(length) as usize
     }
@@ -337,7 +346,7 @@ fn read_control(header: &msghdr, _owner: &Control, received: &mut Received<'_>) 
     unsafe {
         let mut control = libc::CMSG_FIRSTHDR(header);
         while !control.is_null() {
-            let payload_len = ((*control).cmsg_len).saturating_sub(libc::CMSG_LEN(0) as usize);
+            let payload_len = ((*control).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
             let data: *const c_void = libc::CMSG_DATA(control).cast();
             match ((*control).cmsg_level, (*control).cmsg_type) {
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if payload_len >= mem::size_of::<in6_pktinfo>() => {

@@ -6,17 +6,18 @@ use super::check;
 
 /// Gives the calling thread real-time priority (`SCHED_FIFO`); its children do not inherit it.
 pub fn set_realtime(priority: i32) -> io::Result<()> {
-    let parameters = libc::sched_param {
-        sched_priority: priority,
-    };
-    // SAFETY: 0 is the calling thread; the pointer is to a valid structure that outlives the call.
-    check(unsafe {
-        libc::sched_setscheduler(
+    // The kernel's own call and structure: musl's function refuses, because the call is about a thread where POSIX asks
+    // for a process.
+    // SAFETY: 0 is the calling thread; the pointer is to the structure's only field, which outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
             0,
             libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
-            &raw const parameters,
+            &raw const priority,
         )
-    })
+    };
+    check(result as libc::c_int)
 }
 
 /// Locks the process's pages into memory as they are touched, those of today and of tomorrow.
@@ -28,8 +29,11 @@ pub fn lock_memory() -> io::Result<()> {
 }
 
 /// Gives freed memory back to the system. Holds each thread's allocator for a moment: to be called before there is an
-/// engine, or never.
+/// engine, or never. musl's allocator does so by itself.
 pub fn release_freed_memory() {
     // SAFETY: takes no pointer, and may be called at any time.
-    unsafe { libc::malloc_trim(0) };
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }

@@ -309,9 +309,11 @@ fn is_down(flags: u8) -> bool {
 
 /// Reads a gateway, which may be of the other family.
 fn read_gateway(family: u8, kind: u16, value: &[u8]) -> Option<IpAddr> {
+    /// libc has it for one C library only.
+    const RTA_VIA: u16 = 18;
     match kind {
         libc::RTA_GATEWAY => ip(family, value),
-        libc::RTA_VIA => {
+        RTA_VIA => {
             let (family, address) = value.split_first_chunk()?;
             ip(u8::try_from(u16::from_ne_bytes(*family)).ok()?, address)
         }

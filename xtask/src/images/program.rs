@@ -1,0 +1,125 @@
+//! A static program, built so that neither the checkout's place nor the machine's linker shows in it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::arch::Arch;
+use super::crates::{Crate, Crates, linked_into};
+use super::elf;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The profile in Cargo.toml.
+const PROFILE: &str = "dist";
+/// What separates flags in cargo's variable, because a path may hold a space.
+const SEPARATOR: &str = "\u{1f}";
+
+/// A program as it is shipped, and what it is made of.
+pub struct Program {
+    pub bytes: Vec<u8>,
+    pub crates: BTreeSet<Crate>,
+}
+
+/// Builds the program `name` of the crate of the same name.
+pub fn build(workspace: &Workspace, name: &str, arch: Arch, crates: &Crates) -> Result<Program> {
+    let target = arch.target();
+    let mut build = workspace.cargo(&["build", "--locked", "--profile", PROFILE, "--target", target]);
+    // Alone: built beside another program it would get the features that this one wants too.
+    build.args(["--package", name, "--bin", name]);
+    build.arg("--message-format=json-render-diagnostics");
+    let compiler_of_target = target.replace('-', "_");
+    build
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rust_flags(workspace, crates).join(SEPARATOR),
+        )
+        .env(format!("CC_{compiler_of_target}"), arch.c_compiler())
+        .env(
+            format!("CFLAGS_{compiler_of_target}"),
+            c_flags(workspace, crates).join(" "),
+        );
+    let messages = process::output(&mut build)?;
+
+    let file = workspace.build_folder().join(target).join(PROFILE).join(name);
+    let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    elf::ensure_static(&bytes, arch)
+        .with_context(|| format!("{} is not fit for an image", file.display()))?;
+
+    let linked = linked_into(workspace, name, arch)?;
+    let compiled = compiled(&messages, crates, &workspace.build_folder().join(target))?;
+    if compiled != linked {
+        let differing: Vec<_> = compiled.symmetric_difference(&linked).collect();
+        bail!(
+            "cargo compiled for {name} what `cargo tree` does not name, or the other way round: {differing:?}"
+        );
+    }
+    Ok(Program {
+        bytes,
+        crates: linked,
+    })
+}
+
+/// Rust's own linker, which comes in the version of rust-toolchain.toml, and no path of this machine in messages.
+fn rust_flags(workspace: &Workspace, crates: &Crates) -> Vec<String> {
+    let mut flags = vec!["-Clinker=rust-lld".to_owned()];
+    let renamed = renamed_folders(workspace, crates);
+    flags.extend(renamed.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
+    flags
+}
+
+fn c_flags(workspace: &Workspace, crates: &Crates) -> Vec<String> {
+    renamed_folders(workspace, crates)
+        .map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display()))
+        .collect()
+}
+
+/// Folders whose names would tell where a program was built. The last that fits counts: the build folder may be in the
+/// checkout.
+fn renamed_folders<'a>(
+    workspace: &'a Workspace,
+    crates: &'a Crates,
+) -> impl Iterator<Item = (&'a Path, &'static str)> {
+    let ours = [
+        (workspace.root(), "/holdfast"),
+        (workspace.build_folder(), "/build"),
+    ];
+    let foreign = crates.unpacked_in().into_iter().map(|folder| (folder, "/crates"));
+    ours.into_iter().chain(foreign)
+}
+
+/// The crates that cargo says it compiled into `folder`, where those for the target go, or found there up to date.
+fn compiled(messages: &str, crates: &Crates, folder: &Path) -> Result<BTreeSet<Crate>> {
+    let mut compiled = BTreeSet::new();
+    for line in messages.lines() {
+        let message: Message = serde_json::from_str(line).context("cannot read what `cargo build` says")?;
+        if let Message::CompilerArtifact {
+            package_id,
+            filenames,
+        } = message
+            && filenames.iter().any(|file| Path::new(file).starts_with(folder))
+        {
+            let found = crates.by_id(&package_id);
+            compiled.insert(
+                found
+                    .with_context(|| format!("cargo compiled an unknown {package_id}"))?
+                    .clone(),
+            );
+        }
+    }
+    Ok(compiled)
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact {
+        package_id: String,
+        filenames: Vec<String>,
+    },
+    #[serde(other)]
+    Other,
+}
