@@ -161,6 +161,16 @@ impl ControlPlane {
         &self.admin
     }
 
+    /// Replaces the API server's certificate by one for these addresses and the names that Pods use, as `kubeadm init phase
+    /// certs apiserver` does. The API server notices by itself.
+    ///
+    /// # Errors
+    /// [`Error::System`] when it cannot be written.
+    pub fn renew_certificate(&mut self, addresses: &[IpAddr]) -> Result<()> {
+        self.serving = self.pki.server(addresses)?;
+        Ok(())
+    }
+
     /// The certificate that proves the API server to its clients.
     pub fn authority(&self) -> PathBuf {
         self.pki.authority_file()
