@@ -176,9 +176,8 @@ impl<'a> Seen<'a> {
 
     /// Whether a probe acts through a quorum only.
     fn is_in_quorum(&self, probe: &ProbeStatus) -> bool {
-        let written = self.told.into_iter().flat_map(|told| &told.probes);
-        let mut quorums = written.filter_map(|written| written.quorum.as_ref());
-        quorums.any(|quorum| quorum.probes.contains(&probe.name))
+        self.told
+            .is_some_and(|told| Probe::is_in_quorum(&probe.name, &told.probes))
     }
 
     /// Whether it stands behind every healthy member, and not because its priority is so low.

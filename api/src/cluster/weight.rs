@@ -15,7 +15,11 @@ struct Range {
 
 /// A warning if all the weights of a group together cannot put one of its members behind another.
 pub(super) fn without_effect(group: &VirtualIPGroup, shares: &[(&str, NodeGroup)]) -> Option<Warning> {
-    let acting: Vec<&Probe> = acting(&group.spec.probes).collect();
+    let probes = &group.spec.probes;
+    let acting = probes
+        .iter()
+        .filter(|probe| !Probe::is_in_quorum(&probe.name, probes));
+    let acting: Vec<&Probe> = acting.collect();
     // What a file holds, only its node knows.
     if acting.iter().any(|probe| adds_a_number(probe)) {
         return None;
@@ -75,15 +79,6 @@ pub(super) fn without_effect(group: &VirtualIPGroup, shares: &[(&str, NodeGroup)
             probes.join(", ")
         ),
     })
-}
-
-/// The probes that act by themselves: those that a quorum names act through it.
-fn acting(probes: &[Probe]) -> impl Iterator<Item = &Probe> {
-    let named = |name: &String| {
-        let mut quorums = probes.iter().filter_map(|probe| probe.quorum.as_ref());
-        quorums.any(|quorum| quorum.probes.contains(name))
-    };
-    probes.iter().filter(move |probe| !named(&probe.name))
 }
 
 fn adds_a_number(probe: &Probe) -> bool {

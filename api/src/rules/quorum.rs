@@ -71,7 +71,7 @@ pub(super) const EFFECT: Cel = Cel::new(
 .value("self[$index].name");
 
 pub(super) fn effect(group: &VirtualIPGroup) -> Vec<Finding> {
-    let is_named = |probe: &Probe| quorums(group).any(|(_, _, quorum)| quorum.probes.contains(&probe.name));
+    let is_named = |probe: &Probe| Probe::is_in_quorum(&probe.name, &group.spec.probes);
     let acts = |probe: &Probe| {
         let of_its_own = [FailureActionType::Fault, FailureActionType::Weight];
         of_its_own.contains(&probe.on_failure.type_) || adds(probe)

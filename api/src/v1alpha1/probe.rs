@@ -93,6 +93,12 @@ impl Probe {
             .or_else(|| options.and_then(|options| options.tls.as_ref()))
     }
 
+    /// Whether a quorum among `probes` names the probe of this name: then it acts through that quorum and not by itself.
+    pub fn is_in_quorum(name: &str, probes: &[Self]) -> bool {
+        let mut quorums = probes.iter().filter_map(|probe| probe.quorum.as_ref());
+        quorums.any(|quorum| quorum.probes.iter().any(|named| named == name))
+    }
+
     /// Who logs in, if the probe does; of a preset, as it is written.
     pub fn credentials(&self) -> Option<&Credentials> {
         let options = self.preset_options.as_ref();
