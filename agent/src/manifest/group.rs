@@ -110,7 +110,7 @@ impl ControlPlane {
         let port = self.port.unwrap_or_else(|| self.proxy.usual_port());
         let mut spec = json!({
             "addresses": addresses.collect::<Vec<_>>(),
-            "virtualRouterID": self.virtual_router_id.or_else(|| self.usual_router()),
+            "virtualRouterID": self.virtual_router_id.unwrap_or_else(|| self.usual_router()),
             "nodeSelector": { "matchLabels": { NODE_LABEL: "" } },
             "advertisement": {
                 "interval": self.interval,
@@ -143,17 +143,18 @@ impl ControlPlane {
         })
     }
 
-    /// The last byte of the first address, which most likely nobody else on the link uses; 255 for 0, which is no identifier.
-    fn usual_router(&self) -> Option<i32> {
-        let address = host(self.addresses.first()?)?;
-        let last = match address {
-            IpAddr::V4(address) => address.octets()[3],
-            IpAddr::V6(address) => address.octets()[15],
+    /// The last byte of the first address, which most likely nobody else on the link uses; 255 for 0, which is no identifier,
+    /// and for what is no address, of which more has to be said than this.
+    fn usual_router(&self) -> i32 {
+        let last = match self.addresses.first().and_then(|address| host(address)) {
+            Some(IpAddr::V4(address)) => address.octets()[3],
+            Some(IpAddr::V6(address)) => address.octets()[15],
+            None => 0,
         };
-        Some(match last {
+        match last {
             0 => 255,
             last => i32::from(last),
-        })
+        }
     }
 }
 

@@ -193,7 +193,6 @@ fn a_rule_names_the_flag_that_breaks_it() {
         }),
         ("--address", "is not an address", |plane| {
             plane.addresses = vec!["10.0.0.300/24".to_owned()];
-            plane.virtual_router_id = Some(1);
         }),
         ("--address", "broadcast", |plane| {
             plane.addresses = vec!["10.0.0.255/24".to_owned()];
@@ -235,4 +234,6 @@ fn every_mistake_is_said_once_however_many_nodes_would_find_it() {
     plane.priority = Some(300);
     plane.interval = "15ms".to_owned();
     assert_eq!(complaints(&plane).len(), 2, "{:?}", complaints(&plane));
+    plane.addresses = vec!["10.0.0.300/24".to_owned()];
+    assert_eq!(complaints(&plane).len(), 3, "what follows from the address is not a mistake too");
 }
