@@ -4,6 +4,7 @@
 pub mod api_server;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 mod durable;
 pub mod engine;
 pub mod lock;

@@ -149,6 +149,10 @@ struct RunArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9414", value_parser = metrics_address)]
     metrics_address: MetricsAddress,
 
+    /// Leave connections of addresses that leave this node alone, instead of closing them so that their clients reconnect
+    #[arg(long)]
+    keep_connections: bool,
+
     /// If another agent runs in this network namespace, end with code 5 instead of standing by
     #[arg(long)]
     no_wait: bool,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::messages::{Command, Event, Predecessor};
 use super::priority;
 use super::runtime::{Parts, Runtime};
+use crate::connections::Released;
 use crate::{clock, netlink, socket};
 
 /// Commands that may wait. The engine takes them within microseconds.
@@ -25,6 +26,8 @@ const REQUESTS: usize = 4096;
 pub struct Options {
     /// What the last agent on this node left.
     pub predecessor: Predecessor,
+    /// Whoever closes the connections of addresses that leave this node; without it they stay.
+    pub released: Option<Released>,
 }
 
 /// Why the engine could not start.
@@ -79,6 +82,7 @@ impl Engine {
             messages,
             heartbeat: heartbeat.clone(),
             predecessor: options.predecessor,
+            released: options.released,
         })?;
         netlink::spawn(requests, message_sender)?;
         let (limits_sender, limits) = std::sync::mpsc::channel();

@@ -107,6 +107,7 @@ async fn scrape(State(shared): State<Arc<Shared>>) -> Response {
         now: jiff::Timestamp::now(),
         heartbeat_age: shared.heartbeat_age(),
         transitions: shared.transitions(),
+        closed: shared.closed(),
     };
     match metrics::render(&status, &extra) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::content_type())], text).into_response(),

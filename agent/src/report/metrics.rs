@@ -11,6 +11,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::TransitionKey;
+use crate::connections::Counts;
 use crate::status::{AgentStatus, ApiStatus, Counters, GroupStatus, ProbeStatus, Role};
 
 /// The states that `holdfast_vrrp_state` names.
@@ -25,6 +26,8 @@ pub struct Extra {
     pub heartbeat_age: Option<Duration>,
     /// How often each kind of transition happened.
     pub transitions: BTreeMap<TransitionKey, u64>,
+    /// Connections that were closed because their address left this node.
+    pub closed: Counts,
 }
 
 /// The metrics in Prometheus' text format.
@@ -34,6 +37,7 @@ pub fn render(status: &AgentStatus, extra: &Extra) -> Result<String, prometheus:
     if let Some(api) = &status.api {
         api_metrics(&mut text, api, extra.now)?;
     }
+    connection_metrics(&mut text, extra.closed)?;
     group_metrics(&mut text, &status.groups)?;
     probe_metrics(&mut text, &status.groups)?;
     for counter in COUNTERS {
@@ -101,6 +105,18 @@ fn agent_metrics(text: &mut Text, status: &AgentStatus, extra: &Extra) -> Result
         "holdfast_agent_engine_heartbeat_age_seconds",
         "How long ago the engine went round its loop; above 3 /healthz fails.",
         extra.heartbeat_age.map(|age| (vec![], age.as_secs_f64())),
+    )
+}
+
+fn connection_metrics(text: &mut Text, closed: Counts) -> Result<(), prometheus::Error> {
+    text.counter(
+        "holdfast_agent_connections_closed_total",
+        "Connections that were closed because their address left this node: sockets (tcp, udp) and entries of conntrack (tracked).",
+        [
+            (vec![("kind", "tcp")], closed.tcp),
+            (vec![("kind", "udp")], closed.udp),
+            (vec![("kind", "tracked")], closed.tracked),
+        ],
     )
 }
 
@@ -423,6 +439,11 @@ mod tests {
             now: example::now(),
             heartbeat_age: Some(Duration::from_millis(250)),
             transitions: BTreeMap::from([(("control-plane".to_owned(), "Active", "ActiveSilent"), 2)]),
+            closed: Counts {
+                tcp: 12,
+                udp: 0,
+                tracked: 3,
+            },
         };
         let mut status = example::clustered();
         status.groups = example::probed().groups;

@@ -9,6 +9,7 @@ use holdfast_logging::LogControl;
 use tokio::sync::oneshot;
 
 use crate::clock;
+use crate::connections::Counts;
 use crate::engine::{Command, Engine};
 use crate::probe::Prober;
 use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, HealthStatus, Refusal, Role};
@@ -46,6 +47,8 @@ struct Told {
     /// The status that the API server has, and when that was learned.
     stored: Option<(VirtualIPNodeStatus, tokio::time::Instant)>,
     transitions: BTreeMap<TransitionKey, u64>,
+    /// Connections of addresses that left this node.
+    closed: Counts,
 }
 
 /// Why there is no snapshot of the groups.
@@ -159,6 +162,16 @@ impl Shared {
     /// Counts a transition.
     pub fn count_transition(&self, key: TransitionKey) {
         *self.told().transitions.entry(key).or_default() += 1;
+    }
+
+    /// Counts connections that were closed because their address left this node.
+    pub fn count_closed(&self, counts: Counts) {
+        self.told().closed += counts;
+    }
+
+    /// How many connections were closed so.
+    pub fn closed(&self) -> Counts {
+        self.told().closed
     }
 
     /// Forgets the counts of groups that are gone, so that their number stays bounded.

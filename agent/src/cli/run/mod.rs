@@ -57,6 +57,8 @@ struct Agent {
     /// What of this node probes can see and may run.
     access: Access,
     run_dir: RunDir,
+    /// Connections of addresses that leave this node are not closed.
+    keep_connections: bool,
     signals: Signals,
 }
 
@@ -88,6 +90,7 @@ async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
         cluster,
         access,
         run_dir: RunDir::new(args.run_dir.run_dir),
+        keep_connections: args.keep_connections,
         signals,
     };
 

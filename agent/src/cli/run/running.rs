@@ -12,6 +12,7 @@ use super::signals::Signal;
 use super::{Agent, Task};
 use crate::cli::exit::Failure;
 use crate::clock;
+use crate::connections;
 use crate::engine::{Command, Engine, Event, Options, Predecessor};
 use crate::lock::Lock;
 use crate::probe::{self, Prober};
@@ -35,6 +36,8 @@ pub struct Started {
     engine: Arc<Engine>,
     prober: Arc<Prober>,
     events: mpsc::Receiver<Event>,
+    /// The end of the thread that closes connections, if there is one.
+    closing: Option<connections::End>,
     predecessor: Predecessor,
     limitations: Vec<String>,
 }
@@ -43,8 +46,10 @@ pub struct Started {
 pub fn start(agent: &mut Agent, lock: Lock, handed_over: Option<Predecessor>) -> Result<Started, Failure> {
     let predecessor =
         handed_over.unwrap_or_else(|| state_file::read(&agent.run_dir.state_file(), &state_file::boot_id()));
+    let (released, closing) = close_connections(agent)?.unzip();
     let (engine, events, limitations) = Engine::start(Options {
         predecessor: predecessor.clone(),
+        released,
     })?;
     let engine = Arc::new(engine);
     let make = probe::make(agent.access.clone());
@@ -57,9 +62,22 @@ pub fn start(agent: &mut Agent, lock: Lock, handed_over: Option<Predecessor>) ->
         engine,
         prober,
         events,
+        closing,
         predecessor,
         limitations,
     })
+}
+
+/// Starts the thread that closes the connections of addresses that leave this node, if that is wanted.
+fn close_connections(agent: &Agent) -> Result<Option<(connections::Released, connections::End)>, Failure> {
+    if agent.keep_connections {
+        return Ok(None);
+    }
+    let shared = Arc::clone(&agent.shared);
+    let closing = connections::spawn(move |news| events::report_connections(&news, &shared));
+    Ok(Some(
+        closing.context("starting the thread that closes connections")?,
+    ))
 }
 
 /// Runs until the agent is told to end.
@@ -69,6 +87,7 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         engine,
         prober,
         events,
+        closing,
         predecessor,
         limitations,
     } = started;
@@ -111,6 +130,9 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     };
     running.acknowledge();
     let end = running.until_end().await;
+    if let (Ok(End::Stopped), Some(closing)) = (&end, closing) {
+        closing.wait().await;
+    }
     // Whoever comes next serves at the same path.
     drop(socket);
     // Until the end they may have kept a group from coming back; programs that they run end before this process does. One that

@@ -188,6 +188,9 @@ impl Runtime {
         let Some(group) = self.groups[slot].as_mut() else {
             return;
         };
+        for bound in addresses {
+            self.abandoned.remove(&bound.address);
+        }
         // The address owner's own address, or somebody's leftover: given a lifetime, it would be deleted one day.
         let (own, bindings): (Vec<_>, Vec<_>) = group
             .bindings_of(addresses)
@@ -234,7 +237,7 @@ impl Runtime {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.unbinding += 1;
+        self.unbinding.insert(ticket, bindings.clone());
         self.request(Request::Unbind { ticket, bindings });
     }
 

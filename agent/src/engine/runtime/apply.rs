@@ -87,7 +87,11 @@ impl Runtime {
         }
         let resolved = self.resolve(&spec, slot);
         let config = config(&spec, &resolved, self.vips.len());
+        let was_active = self.predecessor.active.contains_key(&spec.name);
         let resume = self.resume(&spec, &resolved, now);
+        if was_active && resume.is_none() {
+            self.abandon(&spec);
+        }
         let router = match resume {
             Some(resume) => VirtualRouter::resume(now, config, resume),
             None => VirtualRouter::new(now, config),
@@ -126,6 +130,15 @@ impl Runtime {
             active_since: Instant::from_nanos(takeover.since_nanos),
             handed_over: self.predecessor.handed_over,
         })
+    }
+
+    /// The agent before this one held the group's addresses, and this one does not: some have left, others will.
+    fn abandon(&mut self, spec: &NodeGroup) {
+        let addresses = spec.addresses.iter().map(|address| address.address);
+        let (here, left): (Vec<_>, Vec<_>) =
+            addresses.partition(|address| self.facts.addresses().any(|found| found.address == *address));
+        self.abandoned.extend(here);
+        self.release(left);
     }
 
     /// Makes a running group what `spec` says, moving no more than that asks for.

@@ -1,5 +1,7 @@
 //! What comes in: packets, neighbors' claims, the netlink thread's news.
 
+use core::net::IpAddr;
+
 use holdfast_vrrp::wire::vrrp;
 use holdfast_vrrp::{AddressResult, Family, Input, Instant, Received, Version, VirtualRouterId};
 
@@ -124,7 +126,7 @@ impl Runtime {
         match message {
             Message::Bound { ticket } => self.bound(*ticket, None),
             Message::BindFailed { ticket, error } => self.bound(*ticket, Some(error)),
-            Message::Unbound { .. } => self.unbinding = self.unbinding.saturating_sub(1),
+            Message::Unbound { ticket } => self.unbound(*ticket),
             _ => {
                 if let Message::LinkGone { index } = message {
                     self.wires.forget(*index);
@@ -168,7 +170,23 @@ impl Runtime {
         }
     }
 
-    fn address_gone(&mut self, interface: u32, address: core::net::IpAddr) {
+    fn unbound(&mut self, ticket: u64) {
+        if let Some(bindings) = self.unbinding.remove(&ticket) {
+            self.release(bindings.iter().map(|binding| binding.address).collect());
+        }
+    }
+
+    /// Has the connections of addresses closed that have left this node.
+    pub(super) fn release(&self, addresses: Vec<IpAddr>) {
+        if let Some(released) = &self.released {
+            released.tell(addresses);
+        }
+    }
+
+    fn address_gone(&mut self, interface: u32, address: IpAddr) {
+        if self.abandoned.remove(&address) {
+            self.release(vec![address]);
+        }
         let holder = self
             .vips
             .get(&address)

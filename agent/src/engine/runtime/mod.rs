@@ -10,7 +10,7 @@ mod settle;
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ use super::report::group_status;
 use super::timers::Timers;
 use super::wires::{Endpoint, Wires};
 use crate::clock;
-use crate::netlink::{MessageReceiver, Request};
+use crate::connections::Released;
+use crate::netlink::{Binding, MessageReceiver, Request};
 use crate::socket::{Claim, Inbox};
 
 /// The loop goes round at least this often, so that a stuck engine is told from an idle one.
@@ -79,8 +80,12 @@ pub struct Runtime {
     vips: BTreeMap<IpAddr, usize>,
     tickets: BTreeMap<u64, usize>,
     next_ticket: u64,
-    /// [`Request::Unbind`]s whose answer has not come.
-    unbinding: u32,
+    /// [`Request::Unbind`]s whose answer has not come, by their tickets, and what they take away.
+    unbinding: BTreeMap<u64, Arc<[Binding]>>,
+    /// Told of addresses that have left this node, if their connections are to be closed.
+    released: Option<Released>,
+    /// Addresses of groups that were Active before this engine and did not resume. They leave when they expire.
+    abandoned: BTreeSet<IpAddr>,
 
     timers: Timers,
     announcer: Announcer,
@@ -118,6 +123,8 @@ pub struct Parts {
     pub heartbeat: Arc<AtomicU64>,
     /// What the last agent on this node left.
     pub predecessor: Predecessor,
+    /// Told of addresses that have left this node.
+    pub released: Option<Released>,
 }
 
 const WAKE: u64 = 0;
@@ -182,7 +189,9 @@ impl Runtime {
             vips: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: 1,
-            unbinding: 0,
+            unbinding: BTreeMap::new(),
+            released: parts.released,
+            abandoned: BTreeSet::new(),
             timers: Timers::default(),
             announcer: Announcer::default(),
             wires: Wires::default(),
@@ -277,7 +286,7 @@ impl Runtime {
                 message: "the netlink thread has ended unexpectedly; giving up all addresses and ending"
                     .into(),
             });
-            self.unbinding = 0;
+            self.unbinding.clear();
             self.stop();
             self.stop();
         }
@@ -389,7 +398,7 @@ impl Runtime {
                 }
                 let now = clock::now();
                 let give_up_at = *give_up_at.get_or_insert(now + UNBIND_PATIENCE);
-                if self.unbinding > 0 && now < give_up_at {
+                if !self.unbinding.is_empty() && now < give_up_at {
                     return false;
                 }
             }
