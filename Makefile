@@ -5,7 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 XTASK := @sh xtask/bootstrap.sh && cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt book generate images images-arm64 manifest clean-cache
+.PHONY: help demo test test-fast test-lab test-api assets bench fuzz fmt book generate images images-arm64 manifest e2e clean-cache
 
 help: ## Explain every target (this text)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ images-arm64: ## The same for 64-bit ARM, on whatever machine
 
 manifest: ## Write deploy/holdfast.yaml from the chart, with Helm, which is built once (see assets)
 	$(XTASK) manifest
+
+e2e: ## Bring up a real cluster with kubeadm and break it step by step, 10 minutes; needs root
+	$(XTASK) e2e
 
 clean-cache: ## Delete what these targets built for themselves outside the checkout: tools and assets
 	$(XTASK) clean-cache

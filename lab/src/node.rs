@@ -140,6 +140,34 @@ impl Node {
         ))
     }
 
+    /// Takes from the node what a kernel loses with its power: addresses, routes, links that were made, packet filters.
+    pub(crate) fn forget_network(&self) -> Result<()> {
+        let links = self.ip(&["-brief", "link", "show"])?;
+        let made = links
+            .lines()
+            .filter_map(|line| line.split(['@', ' ']).next())
+            .filter(|link| !["lo", INTERFACE].contains(link));
+        for link in made {
+            // The other end of a pair goes with the first.
+            self.ip(&["link", "del", "dev", link]).ok();
+        }
+        self.ip(&["addr", "flush", "dev", INTERFACE])?;
+        self.netns()
+            .run(|| command::run("nft", &["flush", "ruleset"]))
+            .map(drop)
+    }
+
+    /// Gives `eth0` the addresses of the first segment, if it lost them.
+    pub(crate) fn restore_network(&self) -> Result<()> {
+        let number = self.0.number;
+        self.ip_batch(&format!(
+            "addr replace {}/24 dev {INTERFACE}\n\
+             addr replace {}/64 dev {INTERFACE} nodad\n",
+            Segment::FIRST.ipv4(number),
+            Segment::FIRST.ipv6(number),
+        ))
+    }
+
     /// Starts a program in the node. Its output goes to a file of the node's folder (see [`Process::log`]).
     ///
     /// # Errors

@@ -26,12 +26,14 @@ pub enum Purpose {
     Images,
     /// `make images-arm64` on a machine of another kind
     ImagesArm64,
+    /// `make e2e`
+    Cluster,
 }
 
 impl Purpose {
     /// Every purpose.
     #[cfg(test)]
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Demo,
         Self::FastTests,
         Self::LabTests,
@@ -40,6 +42,7 @@ impl Purpose {
         Self::Fuzz,
         Self::Images,
         Self::ImagesArm64,
+        Self::Cluster,
     ];
 
     /// What a person types for it.
@@ -53,13 +56,14 @@ impl Purpose {
             Self::Fuzz => "make fuzz",
             Self::Images => "make images",
             Self::ImagesArm64 => "make images-arm64",
+            Self::Cluster => "make e2e",
         }
     }
 }
 
 /// One program, the package that brings it, and who needs it.
 struct Tool {
-    /// A program's name, or an absolute path if it is never on `PATH`.
+    /// A program's name, or the absolute path of a file that is never on `PATH`.
     program: &'static str,
     /// The package's name in Debian and Ubuntu.
     package: &'static str,
@@ -81,6 +85,7 @@ const TOOLS: &[Tool] = &[
             Purpose::LabTests,
             Purpose::ApiTests,
             Purpose::Bench,
+            Purpose::Cluster,
         ],
         why: "networks out of namespaces",
     },
@@ -88,7 +93,7 @@ const TOOLS: &[Tool] = &[
         program: "nft",
         package: "nftables",
         service: None,
-        needed_for: &[Purpose::LabTests, Purpose::ApiTests],
+        needed_for: &[Purpose::LabTests, Purpose::ApiTests, Purpose::Cluster],
         why: "loss in one direction",
     },
     Tool {
@@ -148,6 +153,20 @@ const TOOLS: &[Tool] = &[
         why: "the bus on which a node says that it shuts down",
     },
     Tool {
+        program: "runc",
+        package: "runc",
+        service: None,
+        needed_for: &[Purpose::Cluster],
+        why: "containers of a real cluster",
+    },
+    Tool {
+        program: "/usr/lib/cni/bridge",
+        package: "containernetworking-plugins",
+        service: None,
+        needed_for: &[Purpose::Cluster],
+        why: "the network of a real cluster's pods",
+    },
+    Tool {
         program: "c++",
         package: "g++",
         service: None,
@@ -167,6 +186,13 @@ const TOOLS: &[Tool] = &[
         service: None,
         needed_for: &[Purpose::ImagesArm64],
         why: "the C in ring, for 64-bit ARM",
+    },
+    Tool {
+        program: "/usr/aarch64-linux-gnu/include/string.h",
+        package: "libc6-dev-arm64-cross",
+        service: None,
+        needed_for: &[Purpose::ImagesArm64],
+        why: "the headers that this C asks for",
     },
 ];
 
@@ -223,7 +249,7 @@ fn missing(purposes: &[Purpose], is_installed: impl Fn(&Tool) -> bool) -> Vec<&'
 fn is_installed(tool: &Tool) -> bool {
     let path = Path::new(tool.program);
     if path.is_absolute() {
-        system::is_executable(path)
+        path.is_file()
     } else {
         system::find_program(tool.program).is_some()
     }

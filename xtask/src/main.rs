@@ -16,6 +16,7 @@ mod cargo_tool;
 mod chart;
 mod deny;
 mod deps;
+mod e2e;
 mod fuzz;
 mod generate;
 mod images;
@@ -98,6 +99,12 @@ enum Command {
         #[arg(long, value_name = "URL")]
         source: Option<String>,
     },
+    /// Bring up a real cluster with kubeadm, break it step by step, and measure what each step costs; needs root
+    E2e {
+        /// Write the outages into docs/reliability.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Delete what these commands built for themselves outside the checkout
     CleanCache,
 }
@@ -147,6 +154,7 @@ fn run(command: Command) -> Result<()> {
             arch.unwrap_or_else(images::Arch::of_this_machine),
             source,
         ),
+        Command::E2e { write } => e2e::run(&workspace, write),
         Command::CleanCache => cache::clean(),
     }
 }

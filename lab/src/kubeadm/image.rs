@@ -75,13 +75,8 @@ fn write_layer(image: &Image, folder: &Path, layer: &str) -> Result<String> {
 }
 
 fn configuration(image: &Image, layer: &str) -> Result<String> {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
     let configuration = json!({
-        "architecture": architecture,
+        "architecture": architecture(),
         "os": "linux",
         "config": {
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
@@ -99,4 +94,13 @@ fn program_name(image: &Image) -> Result<String> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     name.ok_or_else(|| Error::Invalid(format!("{} names no program", image.program.display())))
+}
+
+/// This machine's processor, as images name it.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }

@@ -113,6 +113,7 @@ impl Machine {
         if self.running.is_some() {
             return Err(Error::Invalid(format!("{} is on already", self.name())));
         }
+        self.node.restore_network()?;
         let program = env::current_exe().doing(|| "find this program's own path".to_owned())?;
         let program = program.display().to_string();
         let visible = env::join_paths(&self.visible)
@@ -162,7 +163,7 @@ impl Machine {
         wait_until("a killed machine is gone", PATIENCE, || {
             Ok(!Path::new("/proc").join(running.init.to_string()).exists())
         })?;
-        Ok(())
+        self.node.forget_network()
     }
 
     /// Whether it is on.

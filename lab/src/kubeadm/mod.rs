@@ -29,11 +29,11 @@ mod image;
 mod machine;
 
 use self::image::Image;
-pub use self::machine::Machine;
 pub(crate) use self::{
     cgroup::sweep as sweep_cgroups,
     machine::{STAGE as MACHINE_STAGE, init as machine_init},
 };
+pub use self::{image::architecture, machine::Machine};
 
 /// Where API servers listen.
 pub const PORT: u16 = 6443;
@@ -100,6 +100,7 @@ struct Programs {
     kubeadm: String,
     kubectl: String,
     kube_proxy: String,
+    helm: String,
     folders: Vec<PathBuf>,
 }
 
@@ -121,6 +122,7 @@ impl Programs {
             kubeadm: path(&KUBEADM)?,
             kubectl: path(&KUBECTL)?,
             kube_proxy: path(&KUBE_PROXY)?,
+            helm: path(&HELM)?,
             folders,
         })
     }
@@ -139,11 +141,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// Makes the images of the cluster's own programs.
+    /// Makes the images of the cluster's own programs. The machines see the folders `visible`, even where these are mounts.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the programs were not built.
-    pub fn prepare(lab: &Lab, plan: Plan) -> Result<Self> {
+    pub fn prepare(lab: &Lab, plan: Plan, visible: &[PathBuf]) -> Result<Self> {
         command::require_tools(&["runc", "tar", "sha256sum"])?;
         if !Path::new(config::CNI_PROGRAMS).join("bridge").exists() {
             return Err(Error::MissingTool {
@@ -151,7 +153,8 @@ impl Site {
                 install: "apt-get install -y containernetworking-plugins".to_owned(),
             });
         }
-        let programs = Programs::find()?;
+        let mut programs = Programs::find()?;
+        programs.folders.extend_from_slice(visible);
         let arguments = ["config", "images", "list", "--kubernetes-version", &plan.version];
         let listed = command::run(&programs.kubeadm, &arguments)?;
         let name = |program: &str| {
@@ -340,6 +343,41 @@ impl Member {
             .map(drop)
     }
 
+    /// Processes of this name, by their numbers in the machine.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] while the machine is off.
+    pub fn pids_of(&self, name: &str) -> Result<Vec<u32>> {
+        let output = self.machine.exec("pidof", &[name])?;
+        let pids = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(pids
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect())
+    }
+
+    /// Sends a signal (`KILL`, `STOP`, …) to all processes of this name, and says how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Command`] when one of them has ended meanwhile.
+    pub fn signal(&self, name: &str, signal: &str) -> Result<usize> {
+        let pids = self.pids_of(name)?;
+        let flag = format!("-{signal}");
+        for pid in &pids {
+            self.machine.run("kill", &[&flag, &pid.to_string()])?;
+        }
+        Ok(pids.len())
+    }
+
+    /// Helm, by this node's administrator.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with Helm's complaint.
+    pub fn helm(&self, args: &[&str]) -> Result<String> {
+        let usual = ["--kubeconfig", ADMIN_CONF];
+        self.machine.run(&self.programs.helm, &[&usual, args].concat())
+    }
+
     /// Imports an archive of images.
     ///
     /// # Errors
@@ -354,12 +392,12 @@ impl Member {
             .map(drop)
     }
 
-    /// `kubectl`, by this node's administrator.
+    /// `kubectl`, by this node's administrator, who asks the control plane at its endpoint.
     ///
     /// # Errors
     /// [`Error::Command`] with kubectl's complaint.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let usual = ["--kubeconfig", ADMIN_CONF, "--request-timeout=20s"];
+        let usual = ["--kubeconfig", ADMIN_CONF];
         self.machine.run(&self.programs.kubectl, &[&usual, args].concat())
     }
 

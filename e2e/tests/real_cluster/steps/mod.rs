@@ -1,0 +1,75 @@
+//! The steps, in the order in which they are played. Each is a promise.
+
+use std::time::Duration;
+
+use holdfast_e2e::Result;
+
+use crate::world::{Promise, World};
+
+mod agents;
+mod etcd;
+mod nodes;
+mod plane;
+
+/// For how long a thing that must not happen is waited for.
+const WHILE: Duration = Duration::from_secs(15);
+
+/// What befalls a control plane whose address a static Pod holds.
+pub fn play(world: &mut World) -> Result<()> {
+    agents::have_two_capabilities(world)?;
+    world.step(
+        "the active node is lost",
+        Promise::FAILOVER,
+        nodes::active_is_lost,
+    )?;
+    world.step(
+        "the lost node returns",
+        Promise::UNDISTURBED,
+        nodes::lost_one_returns,
+    )?;
+    world.step(
+        "the active node's API server is killed",
+        Promise::API_SERVER,
+        plane::api_server_killed,
+    )?;
+    world.step(
+        "the active node's API server crashes again and again",
+        Promise::API_SERVER,
+        plane::api_server_crash_loops,
+    )?;
+    world.step(
+        "the active node's kubelet is stopped",
+        Promise::UNDISTURBED,
+        plane::kubelet_stopped,
+    )?;
+    world.step(
+        "the active node's agent is killed",
+        Promise::AGENT,
+        agents::killed,
+    )?;
+    world.step(
+        "the active node's agent is frozen, and thawed",
+        Promise::AGENT,
+        agents::frozen,
+    )?;
+    world.step(
+        "the active node's etcd is lost",
+        Promise::API_SERVER,
+        etcd::member_lost,
+    )?;
+    world.step(
+        "etcd's quorum is lost, and comes back",
+        Promise::NO_QUORUM,
+        etcd::quorum_lost,
+    )?;
+    world.step(
+        "the active node is cut off from the other two",
+        Promise::SPLIT,
+        nodes::split,
+    )?;
+    world.step(
+        "all nodes start from cold, at once",
+        Promise::COLD_START,
+        nodes::cold_start,
+    )
+}

@@ -1,0 +1,35 @@
+//! `make e2e`: a real cluster, brought up and broken step by step, with Holdfast's own images.
+
+use anyhow::{Result, bail};
+
+use crate::deps::{self, Purpose};
+use crate::workspace::Workspace;
+use crate::{assets, images, process, system};
+
+/// The test; the tiers of `make test` leave it out.
+const TEST: &str = "real_cluster";
+
+/// Runs the scenario; `write` replaces the table in docs/reliability.md by the one of this run.
+pub fn run(workspace: &Workspace, write: bool) -> Result<()> {
+    if !system::is_root() {
+        bail!("make e2e runs kubelets and containers, which needs root: sudo make e2e");
+    }
+    deps::ensure(&[Purpose::Cluster])?;
+    assets::ensure(workspace, assets::Set::E2e)?;
+    let arch = images::Arch::of_this_machine();
+    images::run(workspace, arch, None)?;
+    let build = workspace.build_folder();
+    let mut test = workspace.cargo(&["test", "--locked", "-p", "holdfast-e2e", "--test", TEST]);
+    test.args(["--", "--nocapture"])
+        .env("HOLDFAST_IMAGES", build.join("images"))
+        // The very program that is in the image.
+        .env(
+            "HOLDFAST_AGENT",
+            build.join(arch.target()).join("dist/holdfast-agent"),
+        );
+    if write {
+        test.env("HOLDFAST_E2E_WRITE", workspace.root().join("docs/reliability.md"));
+    }
+    // A signal of the terminal's reaches the test, whose sandbox takes everything down.
+    process::become_command(&mut test)
+}
