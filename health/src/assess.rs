@@ -122,24 +122,18 @@ impl<'a> Assessment<'a> {
             (Some(Floor::Demoted), _) => Standing::Demoted,
             (None, Some(Reserve::All)) => Standing::Weighted(behind(base).min(within(base, sum))),
             (None, Some(Reserve::Part(part))) => Standing::Weighted(within(base, sum.saturating_sub(part))),
-            (None, None) if self.preferred => Standing::Weighted(within(MOST, sum)),
+            (None, None) if self.preferred => Standing::Weighted(within(Priority::BACKUP_MAX, sum)),
             (None, None) if self.terms.is_empty() => Standing::Base,
             (None, None) => Standing::Weighted(within(base, sum)),
         }
     }
 }
 
-/// The highest priority of a router that does not own the addresses.
-pub(crate) const MOST: Priority = match Priority::new(254) {
-    Some(most) => most,
-    None => Priority::DEFAULT,
-};
-
 /// `base` with `adds`, kept within what a router may say that does not own the addresses: 1 to 254.
 pub(crate) fn within(base: Priority, adds: i32) -> Priority {
     let sum = i32::from(base.get())
         .saturating_add(adds)
-        .clamp(1, i32::from(MOST.get()));
+        .clamp(1, i32::from(Priority::BACKUP_MAX.get()));
     u8::try_from(sum)
         .ok()
         .and_then(Priority::new)

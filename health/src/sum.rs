@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use holdfast_vrrp::{Fault, Priority, Standing};
 
-use crate::assess::{Assessment, Floor, MOST};
+use crate::assess::{Assessment, Floor};
 use crate::judgement::HeldBack;
 use crate::policy::{Duty, OnFailure, Policy};
 use crate::probes::{Probes, View};
@@ -76,7 +76,8 @@ fn duty(policy: &Policy) -> String {
 fn terms(policy: &Policy, probes: &Probes, assessment: &Assessment<'_>, priority: Priority) -> String {
     let base = policy.base;
     let (start, mut sum) = if assessment.preferred {
-        (MOST, format!("{MOST} preferred by placement ({base} base)"))
+        let most = Priority::BACKUP_MAX;
+        (most, format!("{most} preferred by placement ({base} base)"))
     } else {
         (base, format!("{base} base"))
     };

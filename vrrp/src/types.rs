@@ -42,6 +42,8 @@ impl Priority {
     pub const OWNER: Self = Self(NonZeroU8::MAX);
     /// RFC 9568's default for a router that backs others up.
     pub const DEFAULT: Self = Self(NonZeroU8::MIN.saturating_add(99));
+    /// The highest priority of a router that does not own the addresses.
+    pub const BACKUP_MAX: Self = Self(NonZeroU8::MIN.saturating_add(253));
     /// The highest priority of the floor band, in which members with a failing service stay in the election.
     pub const FLOOR_MAX: Self = Self(NonZeroU8::MIN.saturating_add(14));
 

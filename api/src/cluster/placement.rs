@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use holdfast_vrrp::Priority;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -10,7 +11,7 @@ use crate::reason::Reason;
 use crate::v1alpha1::{NodeGroup, NodePreference, VirtualIPGroup, VirtualIPNodeSpec};
 
 /// The priority with which a preferred node stands, if it has no higher one.
-const PREFERRED: i32 = 254;
+const PREFERRED: i32 = Priority::BACKUP_MAX.get() as i32;
 
 /// How many members a message names.
 const NAMED_AT_ONCE: usize = 5;

@@ -1,5 +1,7 @@
 //! Weights that change nothing: probes whose failure leaves everybody where they are in the order of priorities.
 
+use holdfast_vrrp::Priority;
+
 use super::Warning;
 use crate::reason::Reason;
 use crate::v1alpha1::{FailureActionType, FileValue, NodeGroup, Probe, VirtualIPGroup};
@@ -91,6 +93,8 @@ fn with(priority: i32, adds: i32) -> i32 {
     if adds == 0 {
         priority
     } else {
-        priority.saturating_add(adds).clamp(1, 254)
+        priority
+            .saturating_add(adds)
+            .clamp(1, i32::from(Priority::BACKUP_MAX.get()))
     }
 }
