@@ -124,9 +124,7 @@ impl<'a> Account<'a> {
 fn own_standing(group: &Group, judged: Option<&Judged>) -> String {
     match judged {
         // The sentence is about what counts once the probes are known.
-        Some(judged)
-            if group.doubt == Doubt::Resumed && judged.judgement.strict != judged.judgement.lenient =>
-        {
+        Some(judged) if group.doubt == Doubt::Resumed && !fitness::is_known(judged.judgement) => {
             "as far as its probes are known yet".to_owned()
         }
         Some(judged) => judged.why.clone(),
