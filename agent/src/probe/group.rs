@@ -55,15 +55,15 @@ pub struct Counted {
 }
 
 /// What all groups have to do with.
-pub struct Surroundings<'a> {
+pub struct Surroundings {
     /// What tasks need.
-    pub bench: &'a Bench,
+    pub bench: Bench,
     /// The time.
-    pub clocks: &'a Clocks,
+    pub clocks: Clocks,
     /// The number of the last task that was started.
-    pub tasks: &'a mut u64,
+    pub tasks: u64,
     /// Why every group is to be given up, if that is so.
-    pub released: Option<&'a str>,
+    pub released: Option<String>,
 }
 
 /// What has come of a change.
@@ -79,8 +79,8 @@ pub struct News {
 
 impl Group {
     /// The probes of a group that is new to this agent begin to be run.
-    pub fn new(spec: NodeGroup, around: &mut Surroundings<'_>) -> Self {
-        let policy = policy(&spec, around.released, around.clocks.date());
+    pub fn new(spec: NodeGroup, around: &mut Surroundings) -> Self {
+        let policy = policy(&spec, around);
         let health = GroupHealth::new(around.clocks.now(), policy.clone());
         let mut group = Self {
             report: health.report(),
@@ -97,7 +97,7 @@ impl Group {
     }
 
     /// The group is written otherwise now. Probes that are not go on undisturbed, in their time too.
-    pub fn configure(&mut self, spec: NodeGroup, around: &mut Surroundings<'_>) {
+    pub fn configure(&mut self, spec: NodeGroup, around: &mut Surroundings) {
         if self.spec != spec {
             self.spec = spec;
             self.reconsider(around);
@@ -106,8 +106,8 @@ impl Group {
     }
 
     /// The time, or the node's end, may have changed what decides.
-    pub fn reconsider(&mut self, around: &Surroundings<'_>) {
-        let policy = policy(&self.spec, around.released, around.clocks.date());
+    pub fn reconsider(&mut self, around: &Surroundings) {
+        let policy = policy(&self.spec, around);
         if self.policy != policy {
             self.health.configure(around.clocks.now(), policy.clone());
             self.policy = policy;
@@ -115,7 +115,7 @@ impl Group {
     }
 
     /// Takes note of what a task has found. What a task has found that was ended meanwhile is nobody's concern.
-    pub fn take(&mut self, finding: Finding, around: &mut Surroundings<'_>) {
+    pub fn take(&mut self, finding: Finding, around: &mut Surroundings) {
         let now = around.clocks.now();
         let Some(running) = self.running.get_mut(&finding.probe) else {
             return;
@@ -202,7 +202,7 @@ impl Group {
     }
 
     /// Starts what is new or was edited, and ends what is gone or was edited.
-    fn run_probes(&mut self, around: &mut Surroundings<'_>) {
+    fn run_probes(&mut self, around: &mut Surroundings) {
         let mut before = core::mem::take(&mut self.running);
         for probe in &self.spec.probes {
             let running = before.remove(&probe.name);
@@ -228,7 +228,7 @@ impl Group {
         }
     }
 
-    fn heal(&mut self, probe: &str, around: &mut Surroundings<'_>) {
+    fn heal(&mut self, probe: &str, around: &mut Surroundings) {
         let Some(running) = self.running.get_mut(probe) else {
             return;
         };
@@ -243,23 +243,24 @@ impl Group {
     }
 }
 
-fn name(group: &str, probe: &str, around: &mut Surroundings<'_>) -> Name {
-    *around.tasks += 1;
+fn name(group: &str, probe: &str, around: &mut Surroundings) -> Name {
+    around.tasks += 1;
     Name {
-        task: *around.tasks,
+        task: around.tasks,
         group: group.to_owned(),
         probe: probe.to_owned(),
     }
 }
 
 /// What decides about a group now.
-fn policy(spec: &NodeGroup, released: Option<&str>, date: Timestamp) -> Policy {
-    let written = spec.health.clone();
+fn policy(spec: &NodeGroup, around: &Surroundings) -> Policy {
+    let (written, date) = (spec.health.clone(), around.clocks.date());
+    let released = around.released.clone().map(Duty::Release);
     Policy {
         preferred: spec
             .preferred
             .is_some_and(|until| until.is_none_or(|until| date < until)),
-        duty: released.map_or(written.duty, |reason| Duty::Release(reason.to_owned())),
+        duty: released.unwrap_or(written.duty),
         ..written
     }
 }

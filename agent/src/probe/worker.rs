@@ -51,8 +51,7 @@ impl Audience for Arc<Engine> {
 /// What runs on the thread.
 pub struct Worker<A> {
     audience: A,
-    clocks: Clocks,
-    bench: Bench,
+    around: Surroundings,
     findings: mpsc::Receiver<Finding>,
     /// Rung when somebody may be waiting to hear what has changed.
     news: Arc<Notify>,
@@ -64,9 +63,6 @@ pub struct Worker<A> {
     look_at_calendar: Option<tokio::time::Instant>,
     /// Groups that are gone, of which the engine has not been told so.
     gone: Vec<String>,
-    released: Option<String>,
-    /// The number of the last task.
-    tasks: u64,
 }
 
 impl<A: Audience> Worker<A> {
@@ -75,12 +71,16 @@ impl<A: Audience> Worker<A> {
         let (sender, findings) = mpsc::channel(FINDINGS);
         Self {
             audience,
-            clocks,
-            bench: Bench {
-                start: tokio::time::Instant::now(),
-                make,
-                scenes,
-                findings: sender,
+            around: Surroundings {
+                bench: Bench {
+                    start: tokio::time::Instant::now(),
+                    make,
+                    scenes,
+                    findings: sender,
+                },
+                clocks,
+                tasks: 0,
+                released: None,
             },
             findings,
             news,
@@ -89,8 +89,6 @@ impl<A: Audience> Worker<A> {
             ends: Vec::new(),
             look_at_calendar: None,
             gone: Vec::new(),
-            released: None,
-            tasks: 0,
         }
     }
 
@@ -119,7 +117,7 @@ impl<A: Audience> Worker<A> {
                 let _ = done.send(());
             }
             Order::Release(reason, done) => {
-                self.released = reason;
+                self.around.released = reason;
                 self.reconsider().await;
                 let _ = done.send(());
             }
@@ -136,7 +134,7 @@ impl<A: Audience> Worker<A> {
     }
 
     async fn configure(&mut self, spec: NodeSpec) {
-        self.bench.scenes.set_groups(&spec);
+        self.around.bench.scenes.set_groups(&spec);
         // The engine has got rid of these since, so that nothing is made of them any more. Had it been told at once, they
         // would have stood in the election unjudged until it was told to.
         for group in core::mem::take(&mut self.gone) {
@@ -157,15 +155,12 @@ impl<A: Audience> Worker<A> {
         self.ends = preferences.flatten().collect();
         self.look_at_calendar = self.next_look_at_calendar();
         for (name, written) in spec.groups {
-            let mut around = Surroundings {
-                bench: &self.bench,
-                clocks: &self.clocks,
-                tasks: &mut self.tasks,
-                released: self.released.as_deref(),
-            };
             match self.groups.get_mut(&name) {
-                Some(group) => group.configure(written, &mut around),
-                None => drop(self.groups.insert(name.clone(), Group::new(written, &mut around))),
+                Some(group) => group.configure(written, &mut self.around),
+                None => drop(
+                    self.groups
+                        .insert(name.clone(), Group::new(written, &mut self.around)),
+                ),
             }
             self.tell(&name).await;
         }
@@ -176,23 +171,17 @@ impl<A: Audience> Worker<A> {
         let Some(group) = self.groups.get_mut(&name) else {
             return;
         };
-        let mut around = Surroundings {
-            bench: &self.bench,
-            clocks: &self.clocks,
-            tasks: &mut self.tasks,
-            released: self.released.as_deref(),
-        };
-        group.take(finding, &mut around);
+        group.take(finding, &mut self.around);
         self.tell(&name).await;
     }
 
     async fn handle_timeouts(&mut self) {
-        let now = self.clocks.now();
+        let now = self.around.clocks.now();
         let due = self.timeouts.iter().filter(|(_, at)| **at <= now);
         let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
         for name in due {
             if let Some(group) = self.groups.get_mut(&name) {
-                group.handle_timeout(&self.clocks);
+                group.handle_timeout(&self.around.clocks);
             }
             self.tell(&name).await;
         }
@@ -204,12 +193,7 @@ impl<A: Audience> Worker<A> {
         let names: Vec<String> = self.groups.keys().cloned().collect();
         for name in names {
             if let Some(group) = self.groups.get_mut(&name) {
-                group.reconsider(&Surroundings {
-                    bench: &self.bench,
-                    clocks: &self.clocks,
-                    tasks: &mut self.tasks,
-                    released: self.released.as_deref(),
-                });
+                group.reconsider(&self.around);
             }
             self.tell(&name).await;
         }
@@ -224,7 +208,7 @@ impl<A: Audience> Worker<A> {
             Some(at) => drop(self.timeouts.insert(name.to_owned(), at)),
             None => drop(self.timeouts.remove(name)),
         }
-        let news = group.news(&self.clocks);
+        let news = group.news(&self.around.clocks);
         if let Some(judged) = news.tell {
             let group = name.to_owned();
             let judged = Some(judged);
@@ -240,12 +224,12 @@ impl<A: Audience> Worker<A> {
 
     fn next_timeout(&self) -> Option<tokio::time::Instant> {
         let soonest = self.timeouts.values().min()?;
-        Some(self.clocks.timer(*soonest))
+        Some(self.around.clocks.timer(*soonest))
     }
 
     /// When a preference ends by the calendar, or is to be looked at again.
     fn next_look_at_calendar(&self) -> Option<tokio::time::Instant> {
-        let date = self.clocks.date();
+        let date = self.around.clocks.date();
         let left = |end: &Timestamp| match Duration::try_from(end.duration_since(date)) {
             Ok(left) if !left.is_zero() => left.min(LOOK_AT_CALENDAR),
             _ => LOOK_AT_CALENDAR,
