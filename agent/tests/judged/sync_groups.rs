@@ -1,17 +1,13 @@
 //! Groups that move together: what happens to one happens to all, once.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Lints know test functions, not their helpers.
-
-mod isolated;
-mod judged;
-
 use std::thread::sleep;
 
 use holdfast_agent::engine::Event;
 use holdfast_api::model::NodeGroup;
 use holdfast_vrrp::{Fault, Preemption, Reason, Standing, State};
-use isolated::isolated;
-use judged::{
+
+use crate::isolated::isolated;
+use crate::rig::{
     INTERVAL, Node, alone, await_some, bad, faulty, good, group, lenient, pair, priority, stands, synced,
 };
 

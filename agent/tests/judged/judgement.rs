@@ -1,16 +1,12 @@
 //! Engines that are told how healthy their node is: what they do and say on the wire, alone and in pairs on a cable.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Lints know test functions, not their helpers.
-
-mod isolated;
-mod judged;
-
 use std::thread::sleep;
 
 use holdfast_agent::engine::Event;
 use holdfast_vrrp::{Fault, Preemption, Reason, Standing, State};
-use isolated::isolated;
-use judged::{INTERVAL, Node, alone, bad, good, group, lenient, pair, priority, stands};
+
+use crate::isolated::isolated;
+use crate::rig::{INTERVAL, Node, alone, bad, faulty, good, group, lenient, pair, priority, stands};
 
 #[test]
 fn a_node_of_which_nothing_is_known_serves_in_the_floor_band_until_its_probes_pass() {
@@ -116,7 +112,7 @@ fn a_failing_probe_that_is_a_fault_is_named_and_left_when_it_passes() {
         node.apply([group("web", 1, 200)]);
         node.await_active("web");
         let why = "haproxy fails: connection refused, 3 of 3; look at it with `systemctl status haproxy`";
-        node.judge("web", judged::faulty(Fault::ProbeFailed), why);
+        node.judge("web", faulty(Fault::ProbeFailed), why);
         let (left, message) = node.await_transition("web", State::Fault);
         assert_eq!((left.reason, message.as_str()), (Reason::Faulted, why));
         wire.await_priority(1, 0);
