@@ -17,7 +17,7 @@ type Case = (
     &'static [(&'static str, &'static str)],
 );
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 19] = [
     (
         "control-plane",
         "cp-2",
@@ -28,6 +28,11 @@ const CASES: [Case; 18] = [
     ("fast-failover", "alpha", &[]),
     ("ipv6", "alpha", &[]),
     ("keepalived", "alpha", &[]),
+    (
+        "kubeadm/control-plane",
+        "cp-2",
+        &[("node-role.kubernetes.io/control-plane", "")],
+    ),
     (
         "probes/control-plane",
         "cp-2",
@@ -131,7 +136,9 @@ fn every_file_in_examples_is_one_of_the_cases() {
             .map(|path| format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap()))
             .collect()
     };
-    let files: BTreeSet<String> = [of_folder("", ""), of_folder("probes", "probes/")]
+    // The other files of its folder are for kubelets and kubeadm.
+    let kubeadm = vec!["kubeadm/control-plane".to_owned()];
+    let files: BTreeSet<String> = [of_folder("", ""), kubeadm, of_folder("probes", "probes/")]
         .concat()
         .into_iter()
         .collect();

@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -46,6 +47,10 @@ fn main() -> std::process::ExitCode {
         Case::new(
             "a_group_that_is_laid_out_anew_moves_nothing_and_a_changed_one_is_followed",
             laid_out_anew,
+        ),
+        Case::new(
+            "with_haproxy_the_address_follows_the_proxy_and_any_api_server_serves",
+            behind_haproxy,
         ),
         Case::new("a_manifest_is_written_once_and_then_left_alone", written),
     ])
@@ -90,9 +95,9 @@ struct StaticPod {
 }
 
 impl StaticPod {
-    /// Runs the Pod that is printed on this node.
-    fn start(node: &Node) -> Result<Self> {
-        let text = printed(node, &flags(&[]))?;
+    /// Runs the Pod that is printed on this node for these flags.
+    fn start(node: &Node, more: &[&str]) -> Result<Self> {
+        let text = printed(node, &flags(more))?;
         let pod = yaml::read(&text).unwrap().remove(0).value;
         let group = pod["metadata"]["annotations"]["vip.holdfast.dev/group"]
             .as_str()
@@ -244,14 +249,34 @@ impl Authority {
     }
 }
 
-/// Whether somebody takes connections at the address and port that kubeadm uses.
-fn is_reached(client: &Node) -> Result<bool> {
+/// What is answered at a port of the address to somebody who speaks HTTP without TLS: a server of TLS says that it was not meant.
+fn answer(client: &Node, port: u16) -> Result<String> {
     let mut outcome = None;
     client.netns().run(|| {
-        outcome = Some(TcpStream::connect_timeout(&SocketAddr::new(vip(), 6443), SECOND));
+        outcome = Some(TcpStream::connect_timeout(&SocketAddr::new(vip(), port), SECOND));
         Ok(())
     })?;
-    Ok(outcome.is_some_and(|outcome| outcome.is_ok()))
+    let Some(Ok(mut stream)) = outcome else {
+        return Ok("nobody is there".to_owned());
+    };
+    stream.set_read_timeout(Some(SECOND))?;
+    let mut said = String::new();
+    // Who is turned away has read what was said before.
+    let _ = stream
+        .write_all(b"GET /readyz HTTP/1.0\r\n\r\n")
+        .and_then(|()| stream.read_to_string(&mut said));
+    Ok(said)
+}
+
+/// Whether an API server is reached at a port of the address.
+fn is_reached(client: &Node, port: u16) -> Result<bool> {
+    Ok(answer(client, port)?.contains("400 Bad Request"))
+}
+
+fn wait_until_reached(client: &Node, port: u16) -> Result<Duration> {
+    Ok(wait_until("an API server is reached", PATIENCE, || {
+        Ok(is_reached(client, port).unwrap_or(false))
+    })?)
 }
 
 /// What the last run of the probe said.
@@ -263,7 +288,7 @@ fn first_node() -> Outcome {
     let scene = Scene::new()?;
     let authority = Authority::new()?;
     let meter = scene.meter(&[vip()])?;
-    let pod = StaticPod::start(&scene.a)?;
+    let pod = StaticPod::start(&scene.a, &[])?;
     settle_on(&meter, &[vip()], "a")?;
     let start = Instant::now();
     let group = pod.wait_for_verdict("Failing")?;
@@ -271,14 +296,12 @@ fn first_node() -> Outcome {
     assert!(group["effectivePriority"].as_u64().unwrap() < 16, "{group:#}");
     let standing = pod.standing()?;
     assert!(
-        !is_reached(&scene.client)?,
+        !is_reached(&scene.client, 6443)?,
         "there is nobody at the port, and the address answers for the node"
     );
 
     let _server = authority.api_server(&scene.a)?;
-    let served = wait_until("kubeadm reaches the API server", PATIENCE, || {
-        Ok(is_reached(&scene.client).unwrap_or(false))
-    })?;
+    let served = wait_until_reached(&scene.client, 6443)?;
     assert!(
         served < 2 * SECOND,
         "nothing but the server was waited for: {served:?}"
@@ -304,11 +327,11 @@ fn two_nodes() -> Result<(StaticPod, StaticPod, Nginx, Authority, Meter, Scene)>
     authority.appears()?;
     let meter = scene.meter(&[vip()])?;
     let server = authority.api_server(&scene.a)?;
-    let on_a = StaticPod::start(&scene.a)?;
+    let on_a = StaticPod::start(&scene.a, &[])?;
     on_a.wait_for_verdict("Passing")?;
     settle_on(&meter, &[vip()], "a")?;
     let start = Instant::now();
-    let on_b = StaticPod::start(&scene.b)?;
+    let on_b = StaticPod::start(&scene.b, &[])?;
     on_b.wait_for("the newcomer hears the other", |group| group["state"] == "Backup")?;
     on_b.wait_for_verdict("Failing")?;
     unnoticed(&meter, vip(), start);
@@ -361,6 +384,52 @@ fn laid_out_anew() -> Outcome {
     wait_until("the added address is bound", PATIENCE, || scene.a.holds(added))?;
     assert_eq!(on_a.standing()?, before, "and nothing moved");
     unnoticed(&meter, vip(), start);
+    Ok(())
+}
+
+/// HAProxy as the example has it, with the lab's addresses.
+fn haproxy(node: &Node) -> Result<Process> {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/kubeadm/haproxy.cfg");
+    let text = (1..=3).fold(fs::read_to_string(example)?, |text, number| {
+        text.replace(&format!("10.0.0.1{number}:"), &format!("10.77.0.{number}:"))
+    });
+    let file = node.folder().join("haproxy.cfg");
+    fs::write(&file, text)?;
+    Ok(node.spawn("haproxy", &["-db", "-f", &file.display().to_string()])?)
+}
+
+fn behind_haproxy() -> Outcome {
+    let scene = Scene::new()?;
+    let authority = Authority::new()?;
+    let meter = scene.meter(&[vip()])?;
+    let (mut proxy_a, _proxy_b) = (haproxy(&scene.a)?, haproxy(&scene.b)?);
+    let on_a = StaticPod::start(&scene.a, &["--proxy=haproxy"])?;
+    on_a.wait_for_verdict("Passing")?;
+    settle_on(&meter, &[vip()], "a")?;
+    assert_eq!(
+        answer(&scene.client, 8443)?,
+        "",
+        "there is no API server behind it yet"
+    );
+    let server_a = authority.api_server(&scene.a)?;
+    wait_until_reached(&scene.client, 8443)?;
+    let _server_b = authority.api_server(&scene.b)?;
+    let on_b = StaticPod::start(&scene.b, &["--proxy=haproxy"])?;
+    on_b.wait_for("it waits", |group| {
+        group["state"] == "Backup" && group["probes"][0]["verdict"] == "Passing"
+    })?;
+
+    let start = Instant::now();
+    drop(server_a);
+    thread::sleep(SECOND);
+    wait_until_reached(&scene.client, 8443)?;
+    stays_on(&meter, vip(), "a", 3 * SECOND)?;
+    assert!(is_reached(&scene.client, 8443)?, "the other API server serves");
+    unnoticed(&meter, vip(), start);
+
+    proxy_a.kill()?;
+    settle_on(&meter, &[vip()], "b")?;
+    wait_until_reached(&scene.client, 8443)?;
     Ok(())
 }
 

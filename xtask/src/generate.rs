@@ -37,7 +37,7 @@ const SECTIONS: &[Section] = &[
 
 /// Files that show manifests, each between comments that name it: `<!-- generated: examples/two-nodes.yaml -->`. The examples
 /// are tested, so that what a reader copies is.
-const SHOWING_EXAMPLES: &[&str] = &["README.md", "docs/probes.md"];
+const SHOWING_EXAMPLES: &[&str] = &["README.md", "docs/kubeadm.md", "docs/probes.md"];
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
@@ -75,9 +75,11 @@ fn shown_examples(workspace: &Workspace, check: bool) -> Result<()> {
         let text = read(workspace, file)?;
         let examples = names(&text).filter(|name| name.starts_with("examples/"));
         let blocks = examples.map(|name| {
+            // What is not YAML is a program's own format.
+            let language = if name.ends_with(".yaml") { "yaml" } else { "text" };
             Ok((
                 name.to_owned(),
-                format!("```yaml\n{}```\n", read(workspace, name)?),
+                format!("```{language}\n{}```\n", read(workspace, name)?),
             ))
         });
         stale.extend(write(
