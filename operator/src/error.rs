@@ -149,3 +149,40 @@ pub fn because(error: &kube::Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/troubleshooting.md");
+
+    #[test]
+    fn every_category_has_a_row_on_the_page_of_troubleshooting_and_nothing_else_has() {
+        let all = [
+            Category::Conflict,
+            Category::NotFound,
+            Category::Forbidden,
+            Category::Invalid,
+            Category::Throttled,
+            Category::Server,
+            Category::Unreachable,
+            Category::NotLeading,
+            Category::Other,
+        ];
+        // Whoever adds a category is led to this list by the compiler.
+        let said = all.map(|category| match category {
+            Category::Conflict
+            | Category::NotFound
+            | Category::Forbidden
+            | Category::Invalid
+            | Category::Throttled
+            | Category::Server
+            | Category::Unreachable
+            | Category::NotLeading
+            | Category::Other => category.as_str(),
+        });
+        let rows = PAGE.split("\n| <a id=\"operator-").skip(1);
+        let explained: Vec<&str> = rows.filter_map(|row| row.split('"').next()).collect();
+        assert_eq!(explained, said);
+    }
+}

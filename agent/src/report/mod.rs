@@ -11,6 +11,8 @@ pub mod metrics;
 pub mod protocol;
 mod shared;
 pub mod socket;
+#[cfg(test)]
+mod troubleshooting;
 pub mod words;
 
 /// A module whose log lines may be of interest on their own: the example of levels by module.

@@ -37,6 +37,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    #[cfg(test)]
+    pub const ALL: [Self; 9] = [
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Throttled,
+        Self::Rejected,
+        Self::ServerError,
+    ];
+
     /// The word.
     pub const fn label(self) -> &'static str {
         match self {

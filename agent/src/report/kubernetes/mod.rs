@@ -3,7 +3,7 @@
 //! `status` says what is true (`probes` the part of it that may be too long), `schedule` when it is said, `call` and `lease` say it, `task` does so for ever.
 //! Nothing that serves waits for any of it.
 
-mod call;
+pub(super) mod call;
 mod lease;
 mod probes;
 mod schedule;
