@@ -99,7 +99,7 @@ pub fn judge(
         .or_else(|| address_conflict(group, rivals))
         .or_else(|| no_identifier(group))
         .or_else(|| identifier_conflict(&shares, rivals))
-        .or_else(|| address_of_node(group, &reported))
+        .or_else(|| address_of_node(group, members, &reported))
         .or_else(|| wrong_number_of_nodes(&selected))
         .or_else(|| peers_missing(group, &shares))
         .or_else(|| preferred_node(group, &selected, &mut warnings))
@@ -232,25 +232,41 @@ fn identifier_conflict(shares: &[(&str, NodeGroup)], rivals: &[Rival<'_>]) -> Op
     found
 }
 
-/// Serving a Node's only address elsewhere cuts the Node off. Once the group runs, it is the Node that is wrong: kubelets take a
+/// Serving a Node's only address elsewhere cuts the Node off. One that is served already is the Node's mistake: kubelets take a
 /// virtual address for the node's own when they find it there.
-fn address_of_node(group: &VirtualIPGroup, reported: &[Reported]) -> Option<(Reason, String)> {
+fn address_of_node(
+    group: &VirtualIPGroup,
+    members: &[&NodeRecord],
+    reported: &[Reported],
+) -> Option<(Reason, String)> {
     if standing(group) == Standing::Accepted {
         return None;
     }
     let mut refusals: Vec<String> = reported
         .iter()
+        .filter(|reported| !is_told(group, members, reported.address))
         .filter_map(|reported| {
             let (index, address) = (reported.index, reported.address);
             let sole = reported.reporters.iter().find(|reporter| reporter.sole)?;
             Some(format!(
                 "spec.addresses[{index}].address: {address} is the only address that Node {} tells: write an address that no \
-                 Node has, or give that node `priority: 255` in nodeOverrides if the address is to be its own",
+                 Node has, or give that node `priority: 255` in nodeOverrides if the address is to be its own; if its kubelet \
+                 took a virtual address for the node's own, start the kubelet with --node-ip",
                 sole.node
             ))
         })
         .collect();
     Some((Reason::AddressOfNode, joined(&mut refusals)?))
+}
+
+/// Whether a member was told of the group with this address: an edit of something else takes nothing from anybody.
+fn is_told(group: &VirtualIPGroup, members: &[&NodeRecord], address: IpAddr) -> bool {
+    let told = members.iter().filter_map(|member| member.stored(name(group)));
+    let addresses = told
+        .filter(|entry| !entry.deleted)
+        .flat_map(|entry| &entry.addresses);
+    let mut parsed = addresses.filter_map(|told| told.address.parse::<IpNet>().ok());
+    parsed.any(|told| told.addr() == address)
 }
 
 /// A node that has ceased to be a member since is nobody's mistake: the wish stays without effect.

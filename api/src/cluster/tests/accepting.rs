@@ -6,9 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::fixtures::{at, group, node};
-use crate::cluster::{NodeRecord, Reporter, Rival, Verdict, judge, outranks};
+use crate::cluster::{NodeRecord, Reporter, Rival, StoredNode, Verdict, judge, outranks};
 use crate::reason::Reason;
-use crate::v1alpha1::VirtualIPGroup;
+use crate::render::{NodeFacts, node_group};
+use crate::v1alpha1::{VirtualIPGroup, VirtualIPNodeSpec};
 
 /// A group that has nothing in common with `web` but its nodes.
 fn other(spec: &Value) -> VirtualIPGroup {
@@ -252,6 +253,41 @@ fn the_only_address_of_a_node_is_refused_unless_that_node_owns_it() {
          restart it"
     );
     assert_eq!(verdict.warnings, []);
+}
+
+#[test]
+fn an_edit_of_a_group_that_runs_is_not_refused_for_what_a_kubelet_took_for_its_own() {
+    let sole = b_reports_it(None);
+    let mut members = nodes(&["a", "b"]);
+    let mut ours = group(&json!({}));
+    let facts = NodeFacts {
+        name: "a".into(),
+        labels: [("edge".to_owned(), String::new())].into(),
+    };
+    let spec = VirtualIPNodeSpec {
+        groups: vec![node_group(&ours, &facts).unwrap()],
+        ..VirtualIPNodeSpec::default()
+    };
+    members[0].object = Some(StoredNode {
+        spec,
+        ..StoredNode::default()
+    });
+    accepted_at(&mut ours, 1, "True");
+    ours.metadata.generation = Some(2);
+    let judged = |group: &VirtualIPGroup| judge(group, &members.iter().collect::<Vec<_>>(), &[], &sole);
+    let verdict = judged(&ours);
+    assert!(verdict.accepted, "{}", verdict.message);
+    assert_eq!(verdict.amiss[0].reason, Reason::NodeReportsVIP);
+
+    let address = |address: &str| serde_json::from_value(json!({ "address": address })).unwrap();
+    ours.spec.addresses = vec![address("10.0.0.101/24")];
+    assert!(judged(&ours).accepted);
+    members[0].object.as_mut().unwrap().spec.groups[0].addresses = ours.spec.addresses.clone();
+    ours.spec.addresses.push(address("10.0.0.100/24"));
+    let verdict = judge(&ours, &members.iter().collect::<Vec<_>>(), &[], &sole);
+    let (reason, message) = refused(&verdict);
+    assert_eq!(reason, Reason::AddressOfNode, "this one is new to the group");
+    assert!(message.ends_with("start the kubelet with --node-ip"), "{message}");
 }
 
 #[test]
