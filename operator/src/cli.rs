@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use holdfast_api::duration::GatewayDuration;
 use holdfast_logging::{Format, Level};
 
@@ -106,6 +106,11 @@ pub(crate) enum MetricsAddress {
     At(SocketAddr),
 }
 
+/// What the command line accepts.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads the command line, does what it says, and answers the exit code.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -170,8 +175,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

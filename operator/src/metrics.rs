@@ -4,6 +4,8 @@
 use std::time::Instant;
 
 use holdfast_api::v1alpha1::VirtualIPGroup;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{
     Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
@@ -108,23 +110,39 @@ impl Metrics {
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
-        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+        for collector in self.collectors() {
+            self.registry.register(collector)?;
+        }
+        Ok(())
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 11] {
+        [
+            Box::new(self.leader.clone()),
+            Box::new(self.groups.clone()),
+            Box::new(self.agents.clone()),
+            Box::new(self.orphans.clone()),
+            Box::new(self.transitions.clone()),
+            Box::new(self.split_brains.clone()),
             Box::new(self.reconcile_seconds.clone()),
             Box::new(self.reconcile_errors.clone()),
             Box::new(self.writes.clone()),
             Box::new(self.watch_errors.clone()),
-            Box::new(self.transitions.clone()),
-            Box::new(self.split_brains.clone()),
             Box::new(self.events_dropped.clone()),
-            Box::new(self.groups.clone()),
-            Box::new(self.agents.clone()),
-            Box::new(self.orphans.clone()),
-            Box::new(self.leader.clone()),
-        ];
-        for collector in collectors {
-            self.registry.register(collector)?;
-        }
-        Ok(())
+        ]
+    }
+
+    /// Every metric there is: whether it has samples depends on what has happened.
+    pub fn described(&self) -> Vec<(Desc, MetricType)> {
+        let collectors = self.collectors();
+        let described = collectors.iter().flat_map(|collector| {
+            let kinds = collector.collect();
+            let descs = collector.desc().into_iter().cloned();
+            descs
+                .zip(kinds.iter().map(MetricFamily::get_field_type))
+                .collect::<Vec<_>>()
+        });
+        described.collect()
     }
 
     /// Measures one reconciliation until what is answered is dropped.

@@ -43,6 +43,7 @@ const SHOWING_EXAMPLES: &[&str] = &["README.md", "docs/kubeadm.md", "docs/probes
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
     // The chart holds copies of what the API's crate writes.
     api_files(workspace, check)
+        .and(program_files(workspace, check))
         .and(chart::run(workspace, check))
         .and(sections(workspace, check))
         .and(shown_examples(workspace, check))
@@ -53,6 +54,16 @@ fn api_files(workspace: &Workspace, check: bool) -> Result<()> {
     let mut api = workspace.cargo(&["run", "--quiet", "--locked", "-p", "holdfast-api"]);
     api.args(["--example", "generate", "--"]);
     process::run(api.args(check.then_some("--check")))
+}
+
+/// The reference of command lines and metrics. A test of its crate compares it, because tests build both programs anyway and this
+/// check would build them once more.
+fn program_files(workspace: &Workspace, check: bool) -> Result<()> {
+    if check {
+        println!("  docs/reference/cli.md and metrics.md are compared by a test of holdfast-reference");
+        return Ok(());
+    }
+    process::run(&mut workspace.cargo(&["run", "--quiet", "--locked", "-p", "holdfast-reference"]))
 }
 
 fn sections(workspace: &Workspace, check: bool) -> Result<()> {

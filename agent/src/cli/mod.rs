@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use holdfast_logging::{Format, Level};
 
 use crate::probe::access::{self, Access};
@@ -278,6 +278,11 @@ enum MetricsAddress {
     At(SocketAddr),
 }
 
+/// What the command line accepts.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads the command line, does what it says, and answers the exit code.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -400,8 +405,6 @@ fn server_url(text: &str) -> Result<http::Uri, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

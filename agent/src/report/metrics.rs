@@ -1,15 +1,19 @@
 //! Prometheus metrics out of one snapshot: pure, and built one family at a time, so that a scrape stays small.
 //!
 //! Labels are bounded: groups and probes by the configuration, states, reasons, outcomes and drop reasons by their enums.
-//! Every metric is listed in docs/agent.md; a test compares the two.
+//! Which metrics there are, [`described`] says.
+
+mod families;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use prometheus::core::Desc;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use prometheus::{Encoder as _, TextEncoder};
 
+use self::families::Family;
 use super::TransitionKey;
 use crate::connections::Counts;
 use crate::status::{AgentStatus, ApiStatus, Counters, GroupStatus, ProbeStatus, Role};
@@ -41,129 +45,92 @@ pub fn render(status: &AgentStatus, extra: &Extra) -> Result<String, prometheus:
     group_metrics(&mut text, &status.groups)?;
     probe_metrics(&mut text, &status.groups)?;
     for counter in COUNTERS {
-        let samples = status.groups.iter().map(|group| {
-            (
-                vec![("group", group.name.as_str())],
-                (counter.value)(&group.counters),
-            )
-        });
-        text.counter(counter.name, counter.help, samples)?;
+        let samples = status
+            .groups
+            .iter()
+            .map(|group| ([group.name.as_str()], (counter.value)(&group.counters)));
+        text.counter(&counter.family(), samples)?;
     }
     text.counter(
-        "holdfast_vrrp_packets_dropped_total",
-        "VRRP packets that were not believed, by reason.",
+        &families::PACKETS_DROPPED,
         status.groups.iter().flat_map(|group| {
-            group.drops.iter().map(|(reason, count)| {
-                (
-                    vec![("group", group.name.as_str()), ("reason", reason.as_str())],
-                    *count,
-                )
-            })
+            group
+                .drops
+                .iter()
+                .map(|(reason, count)| ([group.name.as_str(), reason.as_str()], *count))
         }),
     )?;
     text.counter(
-        "holdfast_vrrp_transitions_total",
-        "Changes of state, by the state entered and the reason.",
-        extra.transitions.iter().map(|((group, to, reason), count)| {
-            (
-                vec![("group", group.as_str()), ("to", *to), ("reason", *reason)],
-                *count,
-            )
-        }),
+        &families::TRANSITIONS,
+        extra
+            .transitions
+            .iter()
+            .map(|((group, to, reason), count)| ([group.as_str(), *to, *reason], *count)),
     )?;
     Ok(text.0)
 }
 
 fn agent_metrics(text: &mut Text, status: &AgentStatus, extra: &Extra) -> Result<(), prometheus::Error> {
     text.gauge(
-        "holdfast_agent_info",
-        "Always 1; the labels say which agent this is.",
-        [(
-            vec![
-                ("node", status.node.as_str()),
-                ("version", status.version.as_str()),
-            ],
-            1.0,
-        )],
+        &families::AGENT_INFO,
+        [([status.node.as_str(), status.version.as_str()], 1.0)],
     )?;
     text.gauge(
-        "holdfast_agent_standby",
-        "1 if another agent in this network namespace runs the groups, 0 if this one does.",
-        [(vec![], flag(status.role == Role::Standby))],
+        &families::AGENT_STANDBY,
+        [([], flag(status.role == Role::Standby))],
     )?;
     text.gauge(
-        "holdfast_agent_configuration_problems",
-        "Problems of the configuration last offered; above 0, what ran before keeps running.",
-        [(vec![], size(status.configuration_problems.len()))],
+        &families::AGENT_CONFIGURATION_PROBLEMS,
+        [([], size(status.configuration_problems.len()))],
     )?;
     text.gauge(
-        "holdfast_agent_limitations",
-        "Things the process could not get and does without, such as real-time priority.",
-        [(vec![], size(status.limitations.len()))],
+        &families::AGENT_LIMITATIONS,
+        [([], size(status.limitations.len()))],
     )?;
     text.gauge(
-        "holdfast_agent_engine_heartbeat_age_seconds",
-        "How long ago the engine went round its loop; above 3 /healthz fails.",
-        extra.heartbeat_age.map(|age| (vec![], age.as_secs_f64())),
+        &families::AGENT_ENGINE_HEARTBEAT_AGE,
+        extra.heartbeat_age.map(|age| ([], age.as_secs_f64())),
     )
 }
 
 fn connection_metrics(text: &mut Text, closed: Counts) -> Result<(), prometheus::Error> {
     text.counter(
-        "holdfast_agent_connections_closed_total",
-        "Connections that were closed because their address left this node: sockets (tcp, udp) and entries of conntrack (tracked).",
+        &families::CONNECTIONS_CLOSED,
         [
-            (vec![("kind", "tcp")], closed.tcp),
-            (vec![("kind", "udp")], closed.udp),
-            (vec![("kind", "tracked")], closed.tracked),
+            (["tcp"], closed.tcp),
+            (["udp"], closed.udp),
+            (["tracked"], closed.tracked),
         ],
     )
 }
 
 fn api_metrics(text: &mut Text, api: &ApiStatus, now: Timestamp) -> Result<(), prometheus::Error> {
     let age = |since: Timestamp| now.duration_since(since).as_secs_f64().max(0.0);
+    text.gauge(&families::AGENT_API_REACHED, [([], flag(api.reached))])?;
     text.gauge(
-        "holdfast_agent_api_reached",
-        "1 if the API server answered the last request, 0 if not. Serving does not depend on it.",
-        [(vec![], flag(api.reached))],
+        &families::AGENT_API_LAST_ANSWER_AGE,
+        api.last_answer.map(|answer| ([], age(answer))),
     )?;
     text.gauge(
-        "holdfast_agent_api_last_answer_age_seconds",
-        "How long ago the API server last answered; in quiet times the Lease is renewed every 10 s.",
-        api.last_answer.map(|answer| (vec![], age(answer))),
+        &families::AGENT_API_UNREPORTED,
+        [([], api.unreported_since.map_or(0.0, age))],
     )?;
+    text.gauge(&families::AGENT_API_PROBLEMS, [([], size(api.problems.len()))])?;
     text.gauge(
-        "holdfast_agent_api_unreported_seconds",
-        "How long something has been waiting to be reported; 0 if the API server knows everything.",
-        [(vec![], api.unreported_since.map_or(0.0, age))],
+        &families::AGENT_API_REFUSED_GROUPS,
+        [([], size(api.refusals.len()))],
     )?;
-    text.gauge(
-        "holdfast_agent_api_problems",
-        "Problems of this node beyond single groups, as `holdfast-agent status` shows them.",
-        [(vec![], size(api.problems.len()))],
-    )?;
-    text.gauge(
-        "holdfast_agent_api_refused_groups",
-        "Groups of which the last word could not be put into force; what ran before keeps running.",
-        [(vec![], size(api.refusals.len()))],
+    text.counter(&families::AGENT_API_REPORTS, [([], api.counters.reports)])?;
+    text.counter(
+        &families::AGENT_API_LEASE_RENEWALS,
+        [([], api.counters.lease_renewals)],
     )?;
     text.counter(
-        "holdfast_agent_api_reports_total",
-        "Reports of this node's status that were written.",
-        [(vec![], api.counters.reports)],
-    )?;
-    text.counter(
-        "holdfast_agent_api_lease_renewals_total",
-        "Renewals of this node's Lease.",
-        [(vec![], api.counters.lease_renewals)],
-    )?;
-    text.counter(
-        "holdfast_agent_api_failures_total",
-        "Reports and renewals that failed, by reason; each is tried again.",
+        &families::AGENT_API_FAILURES,
         api.counters
             .failures
             .iter()
-            .map(|(reason, count)| (vec![("reason", reason.as_str())], *count)),
+            .map(|(reason, count)| ([reason.as_str()], *count)),
     )
 }
 
@@ -173,48 +140,38 @@ fn group_metrics(text: &mut Text, groups: &[GroupStatus]) -> Result<(), promethe
         .map(|group| group.virtual_router_id.to_string())
         .collect();
     text.gauge(
-        "holdfast_vrrp_group_info",
-        "Always 1; the labels describe the group's virtual router.",
+        &families::GROUP_INFO,
         groups.iter().zip(&ids).map(|(group, id)| {
-            let labels = vec![
-                ("group", group.name.as_str()),
-                ("vrid", id.as_str()),
-                ("version", group.version.as_str()),
-                ("family", group.family.as_str()),
-                ("interface", group.interface.as_deref().unwrap_or_default()),
+            let labels = [
+                group.name.as_str(),
+                id.as_str(),
+                group.version.as_str(),
+                group.family.as_str(),
+                group.interface.as_deref().unwrap_or_default(),
             ];
             (labels, 1.0)
         }),
     )?;
     text.gauge(
-        "holdfast_vrrp_state",
-        "1 for the state the group is in on this node, 0 for the others.",
-        groups.iter().flat_map(|group| {
-            STATES.map(|state| {
-                (
-                    vec![("group", group.name.as_str()), ("state", state)],
-                    flag(group.state == state),
-                )
-            })
-        }),
+        &families::STATE,
+        groups
+            .iter()
+            .flat_map(|group| STATES.map(|state| ([group.name.as_str(), state], flag(group.state == state)))),
     )?;
     text.gauge(
-        "holdfast_vrrp_effective_priority",
-        "The priority with which this node stands in the group's election.",
+        &families::EFFECTIVE_PRIORITY,
         groups
             .iter()
             .map(|group| (by_group(group), f64::from(group.effective_priority))),
     )?;
     text.gauge(
-        "holdfast_vrrp_faults",
-        "Facts that keep this node out of the group's election.",
+        &families::FAULTS,
         groups
             .iter()
             .map(|group| (by_group(group), size(group.faults.len()))),
     )?;
     text.gauge(
-        "holdfast_vrrp_notices",
-        "Things on the wire that do not fit the group's configuration, such as another version or password.",
+        &families::NOTICES,
         groups
             .iter()
             .map(|group| (by_group(group), size(group.notices.len()))),
@@ -228,33 +185,28 @@ fn probe_metrics(text: &mut Text, groups: &[GroupStatus]) -> Result<(), promethe
             .flat_map(|group| group.probes.iter().map(move |probe| (group, probe)))
     };
     text.gauge(
-        "holdfast_group_held_back",
-        "1 while this node may show less than it could, because it came and went too often.",
+        &families::GROUP_HELD_BACK,
         groups
             .iter()
             .map(|group| (by_group(group), flag(group.held_back_until.is_some()))),
     )?;
     text.gauge(
-        "holdfast_probe_passing",
-        "1 if the probe passes on this node, 0 if it fails or is being healed; absent while nothing is known.",
+        &families::PROBE_PASSING,
         probes()
             .filter(|(_, probe)| probe.verdict != "NotYetKnown")
             .map(|(group, probe)| (by_probe(group, probe), flag(probe.verdict == "Passing"))),
     )?;
     text.counter(
-        "holdfast_probe_runs_total",
-        "Runs of the probe, by how they ended.",
+        &families::PROBE_RUNS,
         probes().flat_map(|(group, probe)| {
             probe.runs.iter().map(move |(outcome, count)| {
-                let mut labels = by_probe(group, probe);
-                labels.push(("outcome", outcome));
+                let labels = [&*group.name, &*probe.name, outcome];
                 (labels, *count)
             })
         }),
     )?;
     text.summary(
-        "holdfast_probe_duration_seconds",
-        "How long runs of the probe took.",
+        &families::PROBE_DURATION,
         probes()
             .filter(|(_, probe)| !probe.runs.is_empty())
             .map(|(group, probe)| {
@@ -269,6 +221,12 @@ struct CounterMetric {
     name: &'static str,
     help: &'static str,
     value: fn(&Counters) -> u64,
+}
+
+impl CounterMetric {
+    const fn family(&self) -> Family<1> {
+        Family::counter(self.name, ["group"], self.help)
+    }
 }
 
 const COUNTERS: &[CounterMetric] = &[
@@ -319,82 +277,84 @@ const COUNTERS: &[CounterMetric] = &[
     },
 ];
 
-type Labels<'a> = Vec<(&'a str, &'a str)>;
+/// Every metric there is, as a registry would describe it: whether it has samples depends on what the agent runs.
+pub fn described() -> Result<Vec<(Desc, MetricType)>, prometheus::Error> {
+    let mut all = families::all()?;
+    for counter in COUNTERS {
+        all.push(counter.family().describe()?);
+    }
+    Ok(all)
+}
 
 /// The text so far.
 #[derive(Default)]
 struct Text(String);
 
 impl Text {
-    fn gauge<'a>(
+    fn gauge<'a, const N: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels<'a>, f64)>,
+        family: &Family<N>,
+        samples: impl IntoIterator<Item = ([&'a str; N], f64)>,
     ) -> Result<(), prometheus::Error> {
         let samples = samples.into_iter().map(|(labels, value)| {
             let mut gauge = Gauge::default();
             gauge.set_value(value);
-            let mut metric = labelled(labels);
+            let mut metric = labelled(family, labels);
             metric.set_gauge(gauge);
             metric
         });
-        self.family(name, help, MetricType::GAUGE, samples.collect())
+        self.family(family, samples.collect())
     }
 
-    fn counter<'a>(
+    fn counter<'a, const N: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
+        family: &Family<N>,
+        samples: impl IntoIterator<Item = ([&'a str; N], u64)>,
     ) -> Result<(), prometheus::Error> {
         let samples = samples.into_iter().map(|(labels, value)| {
             let mut counter = Counter::default();
             // Prometheus stores floats; above 2^53 the last digits are lost, there as here.
             #[allow(clippy::cast_precision_loss)]
             counter.set_value(value as f64);
-            let mut metric = labelled(labels);
+            let mut metric = labelled(family, labels);
             metric.set_counter(counter);
             metric
         });
-        self.family(name, help, MetricType::COUNTER, samples.collect())
+        self.family(family, samples.collect())
     }
 
     /// Of each how much all have come to, and how many there were.
-    fn summary<'a>(
+    fn summary<'a, const N: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels<'a>, f64, u64)>,
+        family: &Family<N>,
+        samples: impl IntoIterator<Item = ([&'a str; N], f64, u64)>,
     ) -> Result<(), prometheus::Error> {
         let samples = samples.into_iter().map(|(labels, sum, count)| {
             let mut summary = Summary::default();
             summary.set_sample_sum(sum);
             summary.set_sample_count(count);
-            let mut metric = labelled(labels);
+            let mut metric = labelled(family, labels);
             metric.set_summary(summary);
             metric
         });
-        self.family(name, help, MetricType::SUMMARY, samples.collect())
+        self.family(family, samples.collect())
     }
 
-    fn family(
+    fn family<const N: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
+        family: &Family<N>,
         samples: Vec<Metric>,
     ) -> Result<(), prometheus::Error> {
         // The encoder takes a family without samples for a mistake.
         if samples.is_empty() {
             return Ok(());
         }
-        let mut family = MetricFamily::default();
-        family.set_name(name.to_owned());
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
-        family.set_metric(samples);
-        TextEncoder::new().encode_utf8(&[family], &mut self.0)
+        let mut proto = MetricFamily::default();
+        proto.set_name(family.name.to_owned());
+        proto.set_help(family.help.to_owned());
+        proto.set_field_type(family.kind);
+        proto.set_metric(samples);
+        TextEncoder::new().encode_utf8(&[proto], &mut self.0)
     }
 }
 
@@ -403,22 +363,22 @@ pub fn content_type() -> String {
     TextEncoder::new().format_type().to_owned()
 }
 
-fn labelled(labels: Labels<'_>) -> Metric {
-    let pairs = labels.into_iter().map(|(name, value)| {
+fn labelled<const N: usize>(family: &Family<N>, values: [&str; N]) -> Metric {
+    let pairs = family.labels.iter().zip(values).map(|(name, value)| {
         let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
+        pair.set_name((*name).to_owned());
         pair.set_value(value.to_owned());
         pair
     });
     Metric::from_label(pairs.collect())
 }
 
-fn by_group(group: &GroupStatus) -> Labels<'_> {
-    vec![("group", &group.name)]
+fn by_group(group: &GroupStatus) -> [&str; 1] {
+    [&group.name]
 }
 
-fn by_probe<'a>(group: &'a GroupStatus, probe: &'a ProbeStatus) -> Labels<'a> {
-    vec![("group", &group.name), ("probe", &probe.name)]
+fn by_probe<'a>(group: &'a GroupStatus, probe: &'a ProbeStatus) -> [&'a str; 2] {
+    [&group.name, &probe.name]
 }
 
 fn flag(set: bool) -> f64 {
@@ -474,22 +434,17 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_lists_every_metric_and_no_other() {
-        let guide = include_str!("../../../docs/agent.md");
-        let listed: Vec<&str> = guide
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `holdfast_")?.split_once(['`', '{']))
-            .map(|(name, _)| name)
-            .collect();
+    fn every_metric_is_described_and_no_other() {
         let text = rendered();
         let mut served: Vec<&str> = text
             .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE holdfast_")?.split_once(' '))
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
             .map(|(name, _)| name)
             .collect();
-        let mut listed = listed.clone();
-        listed.sort_unstable();
+        let all = described().unwrap();
+        let mut described: Vec<&str> = all.iter().map(|(desc, _)| &*desc.fq_name).collect();
+        described.sort_unstable();
         served.sort_unstable();
-        assert_eq!(listed, served);
+        assert_eq!(described, served);
     }
 }
