@@ -15,6 +15,8 @@ mod arch;
 mod archive;
 mod busybox;
 mod crates;
+#[cfg(test)]
+mod dockerfile;
 mod elf;
 mod layer;
 mod program;
@@ -28,7 +30,7 @@ use crates::Crates;
 use layer::{Layer, Tree};
 use recipe::{AGENT, AGENT_WITH_TOOLS, OPERATOR, Origin, Recipe};
 
-/// Who may be named by number in an image: without it a probe cannot name a user at all.
+/// Users that a probe may run as and a person may name.
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\n\
                       nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
                       nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";

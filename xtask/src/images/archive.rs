@@ -13,7 +13,7 @@ const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 /// A shell in the image and the programs that it starts are found here; the entry point has its own path.
-const PATH: &str = "PATH=/usr/local/bin:/bin";
+pub const PATH: &str = "PATH=/usr/local/bin:/bin";
 
 /// Everything that makes an image.
 pub struct Image<'a> {

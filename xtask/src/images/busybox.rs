@@ -12,7 +12,7 @@ use crate::{process, system};
 /// The package; its program is linked statically.
 const PACKAGE: &str = "busybox-static";
 /// The names under which the image offers it, beside its own. It does what it is called.
-const NAMES: [&str; 51] = [
+pub const NAMES: [&str; 51] = [
     "[",
     "ash",
     "awk",
@@ -110,7 +110,7 @@ impl Busybox {
     pub fn add_to(&self, tree: &mut Tree) {
         tree.program("bin/busybox", self.program.as_slice());
         for name in NAMES {
-            tree.second_name(&format!("bin/{name}"), "bin/busybox");
+            tree.link(&format!("bin/{name}"), "busybox");
         }
         tree.file(
             "usr/share/doc/busybox-static/copyright",

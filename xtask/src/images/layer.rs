@@ -17,14 +17,8 @@ pub struct Tree(BTreeMap<String, Node>);
 
 enum Node {
     Folder,
-    File {
-        content: Vec<u8>,
-        mode: u32,
-    },
-    /// Another name of a file, not a symbolic link: whoever starts it is not led elsewhere.
-    Name {
-        of: String,
-    },
+    File { content: Vec<u8>, mode: u32 },
+    Link { to: String },
 }
 
 impl Tree {
@@ -50,9 +44,9 @@ impl Tree {
         );
     }
 
-    /// Adds a second name of the file `of`.
-    pub fn second_name(&mut self, path: &str, of: &str) {
-        self.insert(path, Node::Name { of: of.to_owned() });
+    /// Adds a symbolic link; `to` is relative to its folder.
+    pub fn link(&mut self, path: &str, to: &str) {
+        self.insert(path, Node::Link { to: to.to_owned() });
     }
 
     fn insert(&mut self, path: &str, node: Node) {
@@ -65,10 +59,7 @@ impl Tree {
     /// All of it as one tar archive, everything owned by root and last changed at `time` (seconds since 1970).
     pub fn tar(&self, time: u64) -> Result<Vec<u8>> {
         let mut archive = Builder::new(Vec::new());
-        // A name has to come after the file that it is a name of.
-        let is_name = |(_, node): &(&String, &Node)| matches!(node, Node::Name { .. });
-        let (names, rest): (Vec<_>, Vec<_>) = self.0.iter().partition(is_name);
-        for (path, node) in rest.into_iter().chain(names) {
+        for (path, node) in &self.0 {
             append(&mut archive, path, node, time).with_context(|| format!("cannot pack {path}"))?;
         }
         archive.into_inner().context("cannot end the archive")
@@ -127,10 +118,10 @@ fn append(archive: &mut Builder<Vec<u8>>, path: &str, node: &Node, time: u64) ->
             header.set_size(content.len() as u64);
             archive.append_data(&mut header, path, content.as_slice())
         }
-        Node::Name { of } => {
-            header.set_entry_type(EntryType::Link);
-            header.set_mode(0o755);
-            archive.append_link(&mut header, path, of)
+        Node::Link { to } => {
+            header.set_entry_type(EntryType::Symlink);
+            header.set_mode(0o777);
+            archive.append_link(&mut header, path, to)
         }
     }
 }
@@ -149,7 +140,7 @@ mod tests {
             match step {
                 0 => tree.program("usr/local/bin/agent", "\x7fELF"),
                 1 => tree.file("etc/passwd", "root:x:0:0\n"),
-                _ => tree.second_name("bin/sh", "usr/local/bin/agent"),
+                _ => tree.link("bin/sh", "busybox"),
             }
         }
         tree
@@ -198,13 +189,13 @@ mod tests {
             seen,
             [
                 folder("bin/"),
+                ("bin/sh".to_owned(), EntryType::Symlink, 0o777),
                 folder("etc/"),
                 ("etc/passwd".to_owned(), EntryType::Regular, 0o644),
                 folder("usr/"),
                 folder("usr/local/"),
                 folder("usr/local/bin/"),
                 ("usr/local/bin/agent".to_owned(), EntryType::Regular, 0o755),
-                ("bin/sh".to_owned(), EntryType::Link, 0o755),
             ]
         );
     }

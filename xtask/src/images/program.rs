@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::arch::Arch;
 use super::crates::{Crate, Crates, linked_into};
 use super::elf;
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, system};
 
 /// The profile in Cargo.toml.
 const PROFILE: &str = "dist";
@@ -27,6 +27,7 @@ pub struct Program {
 /// Builds the program `name` of the crate of the same name.
 pub fn build(workspace: &Workspace, name: &str, arch: Arch, crates: &Crates) -> Result<Program> {
     let target = arch.target();
+    ensure_installed(workspace, target)?;
     let mut build = workspace.cargo(&["build", "--locked", "--profile", PROFILE, "--target", target]);
     // Alone: built beside another program it would get the features that this one wants too.
     build.args(["--package", name, "--bin", name]);
@@ -61,6 +62,23 @@ pub fn build(workspace: &Workspace, name: &str, arch: Arch, crates: &Crates) -> 
         bytes,
         crates: linked,
     })
+}
+
+/// Gets Rust's library for `target` if it is not there.
+fn ensure_installed(workspace: &Workspace, target: &str) -> Result<()> {
+    let mut rustc = system::command("rustc");
+    rustc.current_dir(workspace.root());
+    let library = process::output(rustc.args(["--print", "target-libdir", "--target", target]))?;
+    if Path::new(library.trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = system::command("rustup");
+    process::run(
+        rustup
+            .current_dir(workspace.root())
+            .args(["target", "add", target]),
+    )
+    .with_context(|| format!("cannot install Rust's library for {target}"))
 }
 
 /// Rust's own linker, which comes in the version of rust-toolchain.toml, and no path of this machine in messages.
