@@ -411,6 +411,18 @@ mod tests {
                 vec![],
             ),
             (
+                "clients refuse it",
+                &fine,
+                &degraded("CertificateDoesNotCoverVIP"),
+                one(true, "CertificateDoesNotCoverVIP"),
+            ),
+            (
+                "a Node takes it for its own too",
+                &degraded("CertificateDoesNotCoverVIP"),
+                &degraded("NodeReportsVIP"),
+                one(true, "NodeReportsVIP"),
+            ),
+            (
                 "less than there should be",
                 &fine,
                 &degraded("NoRedundancy"),
