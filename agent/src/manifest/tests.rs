@@ -235,5 +235,9 @@ fn every_mistake_is_said_once_however_many_nodes_would_find_it() {
     plane.interval = "15ms".to_owned();
     assert_eq!(complaints(&plane).len(), 2, "{:?}", complaints(&plane));
     plane.addresses = vec!["10.0.0.300/24".to_owned()];
-    assert_eq!(complaints(&plane).len(), 3, "what follows from the address is not a mistake too");
+    assert_eq!(
+        complaints(&plane).len(),
+        3,
+        "what follows from the address is not a mistake too"
+    );
 }
