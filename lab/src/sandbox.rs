@@ -16,7 +16,7 @@ use std::{
     os::{fd::AsFd as _, unix::process::CommandExt as _},
     path::Path,
     process::{self, Command},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use nix::{
@@ -40,8 +40,10 @@ use crate::{
 
 /// The variable that tells a process of the sandbox which of the three it is.
 pub(crate) const STAGE: &str = "HOLDFAST_LAB_STAGE";
-/// The number of the outer process, as processes outside of the sandbox see it.
+/// The outer process as `init` sees it before it mounts its own /proc.
 const OUTER_PID: &str = "HOLDFAST_LAB_OUTER_PID";
+/// What the sandbox is called where names outlive it.
+const ID: &str = "HOLDFAST_LAB_ID";
 /// The number of `init` as processes outside of the sandbox see it.
 const INIT_PID: &str = "HOLDFAST_LAB_INIT_PID";
 /// How long `main` may take to obey a signal before the sandbox is torn down around it.
@@ -82,9 +84,9 @@ pub fn is_rootless() -> bool {
     only_one_id || !Uid::effective().is_root()
 }
 
-/// The number of the sandbox's outermost process, which no other sandbox has.
-pub(crate) fn number() -> String {
-    env::var(OUTER_PID).unwrap_or_default()
+/// A name for this sandbox that no other has.
+pub(crate) fn id() -> String {
+    env::var(ID).unwrap_or_default()
 }
 
 /// The command that enters this sandbox from a shell outside of it.
@@ -106,10 +108,15 @@ fn exit(code: Result<i32>) -> Result<()> {
 fn outer() -> Result<i32> {
     make_namespaces()?;
     let mut child = Command::new("/proc/self/exe");
-    child.env(STAGE, "init").env(OUTER_PID, process::id().to_string());
+    // No other sandbox has it, whatever namespaces that one is in; process numbers repeat.
+    let id = format!("{:x}", UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
+    child
+        .env(STAGE, "init")
+        .env(OUTER_PID, process::id().to_string())
+        .env(ID, &id);
     let code = supervise(child);
     // All that ran in the sandbox has ended, however it did.
-    kubeadm::sweep_cgroups(process::id());
+    kubeadm::sweep_cgroups(&id);
     code
 }
 
@@ -130,7 +137,7 @@ fn init() -> Result<i32> {
     )
     .map_err(|errno| refused("mount /proc for the sandbox", errno))?;
     let mut child = Command::new("/proc/self/exe");
-    child.env(STAGE, "main").env(INIT_PID, own);
+    child.env(STAGE, "main").env_remove(OUTER_PID).env(INIT_PID, own);
     supervise(child)
 }
 

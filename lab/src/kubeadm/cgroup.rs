@@ -13,8 +13,10 @@ use std::{
 use crate::error::{Doing as _, Error, Result};
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// What all names of ours begin with; the number of the sandbox's outermost process follows.
+/// What all names of ours begin with; the sandbox's follows.
 const PREFIX: &str = "holdfast-lab-";
+/// No sandbox lives as long.
+const STALE: Duration = Duration::from_hours(24);
 /// A killed container's cgroup empties a moment after its last process has ended.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +28,7 @@ pub(super) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes the folders for `node` of the sandbox whose outermost process has the number `sandbox`.
+    /// Makes the folders for `node` of the sandbox called `sandbox`.
     pub(super) fn create(sandbox: &str, node: &str) -> Result<Self> {
         let cgroup = Self {
             name: format!("{PREFIX}{sandbox}-{node}"),
@@ -59,24 +61,29 @@ impl Drop for Cgroup {
     }
 }
 
-/// Removes the cgroups of the sandbox whose outermost process has the number `own`, and of those that have ended.
-pub(crate) fn sweep(own: u32) {
+/// Removes the cgroups of the sandbox called `own`, and those that have been left behind since [`STALE`].
+pub(crate) fn sweep(own: &str) {
     for hierarchy in hierarchies() {
         for folder in folders(&hierarchy) {
-            let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-            let Some(sandbox) = name.as_deref().and_then(sandbox_of) else {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let Some(sandbox) = sandbox_of(&name) else {
                 continue;
             };
-            if sandbox == own || !Path::new("/proc").join(sandbox.to_string()).exists() {
+            // Another sandbox may be in namespaces of its own, so only its age tells whether it still runs.
+            let made = fs::metadata(&folder).and_then(|metadata| metadata.modified());
+            let stale = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > STALE));
+            if sandbox == own || stale {
                 remove(&folder);
             }
         }
     }
 }
 
-/// The number of the sandbox that a cgroup belongs to, by its name.
-fn sandbox_of(name: &str) -> Option<u32> {
-    name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
+/// The sandbox that a cgroup belongs to, by its name.
+fn sandbox_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)?
+        .split_once('-')
+        .map(|(sandbox, _)| sandbox)
 }
 
 /// Version 1 has a folder for each controller, version 2 is one hierarchy; both can be there at once.
@@ -156,8 +163,8 @@ mod tests {
 
     #[test]
     fn a_cgroup_names_its_sandbox_and_what_is_not_ours_names_none() {
-        assert_eq!(sandbox_of("holdfast-lab-4711-cp-1"), Some(4711));
-        for other in ["kubepods", "holdfast-lab-", "holdfast-lab-x-cp-1"] {
+        assert_eq!(sandbox_of("holdfast-lab-18c0ffee-cp-1"), Some("18c0ffee"));
+        for other in ["kubepods", "holdfast-lab-", "lab-18c0ffee-cp-1"] {
             assert_eq!(sandbox_of(other), None, "{other}");
         }
     }

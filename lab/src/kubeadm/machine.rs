@@ -84,7 +84,7 @@ impl Machine {
             folder,
             visible: visible.to_vec(),
             running: None,
-            cgroup: Cgroup::create(&sandbox::number(), node.name())?,
+            cgroup: Cgroup::create(&sandbox::id(), node.name())?,
         };
         machine.power_on()?;
         Ok(machine)

@@ -362,9 +362,10 @@ impl Member {
     /// [`Error::Command`] when one of them has ended meanwhile.
     pub fn signal(&self, name: &str, signal: &str) -> Result<usize> {
         let pids = self.pids_of(name)?;
-        let flag = format!("-{signal}");
-        for pid in &pids {
-            self.machine.run("kill", &[&flag, &pid.to_string()])?;
+        if !pids.is_empty() {
+            let listed: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let line = format!("kill -{signal} {}", listed.join(" "));
+            self.machine.run("sh", &["-c", &line])?;
         }
         Ok(pids.len())
     }
