@@ -23,6 +23,12 @@ pub struct AgentStatus {
     /// What the agent has to do with the API server; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiStatus>,
+    /// The agents that stand by for this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standbys: Vec<StandbyStatus>,
+    /// The agent that this one stands by for, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitStatus>,
     /// The groups in the order of their names.
     pub groups: Vec<GroupStatus>,
 }
@@ -83,6 +89,34 @@ pub enum Role {
     Running,
     /// Another agent in this network namespace does; this one takes over when that one ends.
     Standby,
+}
+
+/// An agent that stands by in this network namespace.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StandbyStatus {
+    /// Its process; 0 if it is in another PID namespace.
+    pub process: i32,
+    /// Its version; absent for one that says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether it was started with `--take-over`.
+    pub take_over: bool,
+    /// Why it stands by, in a sentence.
+    pub message: String,
+}
+
+/// The agent that runs the groups where this one stands by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitStatus {
+    /// Its process; 0 if it is in another PID namespace.
+    pub process: i32,
+    /// Its version; absent for one that says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why this one stands by, in a sentence.
+    pub message: String,
 }
 
 /// One group on this node.

@@ -30,6 +30,8 @@ pub struct AgentOptions {
     pub arguments: Vec<String>,
     /// The binary, where it is not the one that [`agent_binary`] finds.
     pub binary: Option<PathBuf>,
+    /// The name of its file in the node's folder, where several agents of a node have one each.
+    pub file: Option<String>,
 }
 
 /// A Holdfast agent, running in a node. It ends, without a last word, when this is dropped.
@@ -46,7 +48,7 @@ pub struct Agent {
 impl Agent {
     /// Starts an agent in `node` with `yaml` (documents of kind `VirtualIPGroup`) as its file.
     ///
-    /// A second agent in the same node gets the same file and the same run folder, as after a restart.
+    /// A second agent in the same node gets the same run folder, as after a restart, and the same file unless `options` name one.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no agent binary.
@@ -77,7 +79,8 @@ impl Agent {
         options: &AgentOptions,
     ) -> Result<Self> {
         let binary = options.binary.clone().map_or_else(agent_binary, Ok)?;
-        let configuration = node.folder().join("holdfast.yaml");
+        let file = options.file.as_deref().unwrap_or("holdfast.yaml");
+        let configuration = node.folder().join(file);
         let run_folder = node.folder().join("run");
         fs::create_dir_all(&run_folder).doing(|| format!("create {}", run_folder.display()))?;
         let (file, run_dir) = (

@@ -157,6 +157,10 @@ struct RunArgs {
     #[arg(long)]
     no_wait: bool,
 
+    /// Ask an agent that runs here without this flag (a static pod's) for its groups, once this one has every one of them
+    #[arg(long, conflicts_with = "no_wait")]
+    take_over: bool,
+
     /// error, warn, info, debug, trace or off; or by module: info,holdfast_agent::netlink=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = Level::parser(LOG_MODULE))]
     log_level: Level,

@@ -11,8 +11,11 @@ use jiff::Timestamp;
 
 use super::columns::{self, Column, column};
 use super::paint::{Paint, Tone};
+use crate::lock::process;
 use crate::report::words;
-use crate::status::{AgentStatus, ApiStatus, FaultStatus, GroupStatus, Refusal, Role};
+use crate::status::{
+    AgentStatus, ApiStatus, FaultStatus, GroupStatus, Refusal, Role, StandbyStatus, WaitStatus,
+};
 
 /// The whole text.
 pub fn render(status: &AgentStatus, wide: bool, now: Timestamp, paint: Paint) -> String {
@@ -50,7 +53,37 @@ pub fn render(status: &AgentStatus, wide: bool, now: Timestamp, paint: Paint) ->
         paint,
     ));
     text.push_str(&section("limitations", &status.limitations, paint));
+    let standbys: Vec<String> = status.standbys.iter().map(standby).collect();
+    text.push_str(&section("standing by", &standbys, paint));
+    let waits: Vec<String> = status.waits_for.iter().map(wait).collect();
+    text.push_str(&section("waiting for the agent that runs", &waits, paint));
     text
+}
+
+fn standby(standby: &StandbyStatus) -> String {
+    let flag = if standby.take_over {
+        " with --take-over"
+    } else {
+        ""
+    };
+    let who = agent(standby.version.as_deref(), standby.process);
+    format!("{who}{flag}: {}", standby.message)
+}
+
+fn wait(wait: &WaitStatus) -> String {
+    format!(
+        "{}: {}",
+        agent(wait.version.as_deref(), wait.process),
+        wait.message
+    )
+}
+
+fn agent(version: Option<&str>, pid: i32) -> String {
+    format!(
+        "holdfast-agent {}{}",
+        version.unwrap_or("of an older version"),
+        process(pid)
+    )
 }
 
 fn headline(status: &AgentStatus, paint: Paint) -> String {
@@ -381,6 +414,47 @@ mod tests {
             ..example::agent()
         };
         insta::assert_snapshot!(shown(&status, false), @"cp-1  holdfast-agent 0.1.0  standby: another agent runs the groups; this one takes over when that one ends");
+    }
+
+    #[test]
+    fn who_stands_by_and_why_is_shown_on_both_sides() {
+        let nobody = AgentStatus {
+            groups: Vec::new(),
+            limitations: Vec::new(),
+            configuration_problems: Vec::new(),
+            ..example::agent()
+        };
+        let running = AgentStatus {
+            standbys: vec![StandbyStatus {
+                process: 4242,
+                version: Some("0.1.0".to_owned()),
+                take_over: true,
+                message: "it takes over as soon as it has every group of the agent that runs: group web: …"
+                    .to_owned(),
+            }],
+            ..nobody.clone()
+        };
+        insta::assert_snapshot!(shown(&running, false), @r"
+        cp-1  holdfast-agent 0.1.0  running, no groups
+
+        standing by
+          holdfast-agent 0.1.0 (process 4242) with --take-over: it takes over as soon as it has every group of the agent that runs: group web: …
+        ");
+        let waiting = AgentStatus {
+            role: Role::Standby,
+            waits_for: Some(WaitStatus {
+                process: 0,
+                version: None,
+                message: "it takes over when the agent that runs ends".to_owned(),
+            }),
+            ..nobody
+        };
+        insta::assert_snapshot!(shown(&waiting, false), @r"
+        cp-1  holdfast-agent 0.1.0  standby: another agent runs the groups; this one takes over when that one ends
+
+        waiting for the agent that runs
+          holdfast-agent of an older version: it takes over when the agent that runs ends
+        ");
     }
 
     #[test]

@@ -23,3 +23,4 @@ mod wires;
 
 pub use handle::{Ended, Engine, Options, StartError};
 pub use messages::{Command, Event, Judged, Predecessor, RouterIdentity, Takeover};
+pub use resolve::bound_prefix_length;

@@ -35,6 +35,8 @@ pub fn agent() -> AgentStatus {
             "/etc/holdfast/web.yaml:7: spec.priority: 300 is not a priority: write 1 to 255".to_owned(),
         ],
         api: None,
+        standbys: Vec::new(),
+        waits_for: None,
         groups: vec![active(), backup(), fault()],
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_api::v1alpha1::VirtualIPNodeStatus;
 use holdfast_logging::LogControl;
@@ -12,7 +12,9 @@ use crate::clock;
 use crate::connections::Counts;
 use crate::engine::{Command, Engine};
 use crate::probe::Prober;
-use crate::status::{AgentStatus, ApiStatus, Applied, GroupStatus, HealthStatus, Refusal, Role};
+use crate::status::{
+    AgentStatus, ApiStatus, Applied, GroupStatus, HealthStatus, Refusal, Role, StandbyStatus, WaitStatus,
+};
 
 /// How long the engine may take to answer before a report says that it does not.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,10 +30,16 @@ pub type TransitionKey = (String, &'static str, &'static str);
 pub struct Shared {
     node: String,
     log: LogControl,
-    // Set once, when this agent stops being the standby of another.
-    engine: OnceLock<Arc<Engine>>,
-    prober: OnceLock<Arc<Prober>>,
+    /// None while this agent is the standby of another.
+    running: Mutex<Option<Running>>,
     told: Mutex<Told>,
+}
+
+/// What runs the groups.
+#[derive(Clone, Debug)]
+struct Running {
+    engine: Arc<Engine>,
+    prober: Arc<Prober>,
 }
 
 /// What the main loop has told the reporters.
@@ -49,6 +57,10 @@ struct Told {
     transitions: BTreeMap<TransitionKey, u64>,
     /// Connections of addresses that left this node.
     closed: Counts,
+    /// The agents that wait for this one.
+    standbys: Vec<StandbyStatus>,
+    /// The agent that this one waits for.
+    waits_for: Option<WaitStatus>,
 }
 
 /// Why there is no snapshot of the groups.
@@ -70,8 +82,7 @@ impl Shared {
         Self {
             node: node.to_owned(),
             log,
-            engine: OnceLock::new(),
-            prober: OnceLock::new(),
+            running: Mutex::default(),
             told: Mutex::default(),
         }
     }
@@ -88,14 +99,32 @@ impl Shared {
 
     /// From now on this agent runs the groups with `engine`, and their probes with `prober`.
     pub fn run_with(&self, engine: Arc<Engine>, prober: Arc<Prober>) {
-        // A second engine in one process does not happen; the first would stay.
-        let _ = self.prober.set(prober);
-        let _ = self.engine.set(engine);
+        self.told().waits_for = None;
+        *self.lock_running() = Some(Running { engine, prober });
+    }
+
+    /// From now on this agent is the standby of another: nothing is in force here.
+    pub fn stand_by(&self) {
+        *self.lock_running() = None;
+        let mut told = self.told();
+        told.applied = false;
+        told.spec = None;
+        told.standbys.clear();
+    }
+
+    /// Sets who waits for this agent to end.
+    pub fn set_standbys(&self, standbys: Vec<StandbyStatus>) {
+        self.told().standbys = standbys;
+    }
+
+    /// Sets for whom this agent waits, and why.
+    pub fn set_wait(&self, wait: WaitStatus) {
+        self.told().waits_for = Some(wait);
     }
 
     /// Whether this agent runs the groups or waits for another to end.
     pub fn role(&self) -> Role {
-        if self.engine.get().is_some() {
+        if self.running().is_some() {
             Role::Running
         } else {
             Role::Standby
@@ -186,9 +215,8 @@ impl Shared {
 
     /// How long ago the engine went round its loop. `None` while this agent is a standby.
     pub fn heartbeat_age(&self) -> Option<Duration> {
-        self.engine
-            .get()
-            .map(|engine| clock::now().saturating_duration_since(engine.last_heartbeat()))
+        self.running()
+            .map(|running| clock::now().saturating_duration_since(running.engine.last_heartbeat()))
     }
 
     /// Whether the engine's heartbeat is fresh; a standby has none and is healthy.
@@ -219,13 +247,15 @@ impl Shared {
             limitations: told.limitations.iter().chain(&told.deaf).cloned().collect(),
             configuration_problems: told.problems.clone(),
             api,
+            standbys: told.standbys.clone(),
+            waits_for: told.waits_for.clone(),
             groups,
         })
     }
 
     /// The groups that the engine runs. None of a standby.
     pub async fn snapshot(&self) -> Result<Vec<GroupStatus>, SnapshotError> {
-        let Some(engine) = self.engine.get() else {
+        let Some(Running { engine, prober }) = self.running() else {
             return Ok(Vec::new());
         };
         let (answer, groups) = oneshot::channel();
@@ -238,11 +268,17 @@ impl Shared {
         };
         let groups = tokio::time::timeout(SNAPSHOT_TIMEOUT, ask).await;
         let mut groups = groups.unwrap_or(Err(SnapshotError::Stuck))?;
-        if let Some(prober) = self.prober.get() {
-            // Without a word of the probes the groups are worth showing all the same.
-            with_health(prober.reports().await.unwrap_or_default(), &mut groups);
-        }
+        // Without a word of the probes the groups are worth showing all the same.
+        with_health(prober.reports().await.unwrap_or_default(), &mut groups);
         Ok(groups)
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.lock_running().clone()
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -39,10 +39,13 @@ pub struct Cluster {
 
 /// What the one has that runs the groups.
 pub struct Membership {
-    server: ApiServer,
+    /// What it was before, and is again if it stands by.
+    cluster: Cluster,
     cache: Writer,
     reporter: Reporter,
     ledger: Ledger,
+    /// The groups that agents standing by on this node have in files.
+    on_file: BTreeSet<String>,
 }
 
 /// Reads what is on disk and starts to hear the API, which nothing waits for.
@@ -104,10 +107,11 @@ impl Cluster {
     /// From now on this agent runs the groups: it writes the cache and reports.
     pub fn serve(self, shared: &Arc<Shared>) -> Membership {
         Membership {
-            server: self.server,
-            cache: Writer::start(self.cache, self.stored),
-            reporter: kubernetes::spawn(self.client, self.namespace, Arc::clone(shared)),
+            cache: Writer::start(self.cache.clone(), self.stored.clone()),
+            reporter: kubernetes::spawn(self.client.clone(), self.namespace.clone(), Arc::clone(shared)),
             ledger: Ledger::default(),
+            on_file: BTreeSet::new(),
+            cluster: self,
         }
     }
 }
@@ -116,7 +120,7 @@ impl Membership {
     /// The engine was told to go from `before` to `now`.
     pub fn change(&mut self, before: &NodeSpec, now: &NodeSpec) {
         self.ledger.change(before, now);
-        self.server.protect(self.ledger.addresses(now));
+        self.cluster.server.protect(self.ledger.addresses(now));
     }
 
     /// Whether a withdrawn group may still hold addresses.
@@ -127,8 +131,15 @@ impl Membership {
     /// The engine has these groups and no others, and is to run `spec`.
     pub fn keep_leaving(&mut self, present: &BTreeSet<String>, spec: &NodeSpec) {
         if self.ledger.keep_leaving(present) {
-            self.server.protect(self.ledger.addresses(spec));
+            self.cluster.server.protect(self.ledger.addresses(spec));
         }
+    }
+
+    /// These groups are in files of agents that stand by on this node. Answers whether that is news.
+    pub fn note_on_file(&mut self, groups: BTreeSet<String>) -> bool {
+        let news = self.on_file != groups;
+        self.on_file = groups;
+        news
     }
 
     /// Something happened that others may be waiting to hear.
@@ -150,6 +161,7 @@ impl Membership {
             merged: instructions.merged(),
             observed_generation: instructions.observed_generation(),
             endpoint: &instructions.endpoint(),
+            on_file: &self.on_file,
             problems,
             settled: self.cache.is_settled(),
         });
@@ -163,6 +175,17 @@ impl Membership {
     /// Waits until the cache has come further. Safe to cancel.
     pub async fn cached(&mut self) {
         self.cache.changed().await;
+    }
+
+    /// From now on another agent of this node runs the groups, and reports if it can: this one does not.
+    pub async fn rest(self, instructions: &Instructions) -> Cluster {
+        drop(self.reporter);
+        // What is not written now is told again by the API.
+        let _ = tokio::time::timeout(LAST_WRITE, self.cache.finish()).await;
+        Cluster {
+            stored: instructions.stored(),
+            ..self.cluster
+        }
     }
 
     /// Ends after the groups were handed over to other nodes.

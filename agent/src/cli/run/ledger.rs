@@ -28,6 +28,8 @@ pub struct Present<'a> {
     pub observed_generation: Option<i64>,
     /// The addresses of the host that the kubeconfig names.
     pub endpoint: &'a BTreeSet<IpAddr>,
+    /// The groups that agents standing by on this node have in files.
+    pub on_file: &'a BTreeSet<String>,
     /// What is wrong beyond single groups.
     pub problems: Vec<FaultStatus>,
     /// Whether the disk says nothing else.
@@ -89,7 +91,7 @@ impl Ledger {
                     let applied = AppliedGroup {
                         generation: group.generation,
                         source: group.source,
-                        in_file: group.in_file,
+                        in_file: group.in_file || present.on_file.contains(name),
                         carries_api_endpoint: addresses
                             .any(|address| present.endpoint.contains(&address.address)),
                         refused: group.refused.clone(),
@@ -154,6 +156,8 @@ mod tests {
         }
     }
 
+    static NOT_ON_FILE: BTreeSet<String> = BTreeSet::new();
+
     fn present<'a>(
         merged: &'a Merged,
         generation: i64,
@@ -164,6 +168,7 @@ mod tests {
             merged,
             observed_generation: Some(generation),
             endpoint,
+            on_file: &NOT_ON_FILE,
             problems: Vec::new(),
             settled,
         }
@@ -198,6 +203,21 @@ mod tests {
             ["a"]
         );
         assert_eq!(ledger.addresses(&one.spec).len(), 1);
+    }
+
+    #[test]
+    fn a_group_that_a_standby_has_in_a_file_counts_as_being_in_one() {
+        let (both, nowhere, on_file) = (
+            merged(&["a", "b"]),
+            BTreeSet::new(),
+            BTreeSet::from(["b".to_owned()]),
+        );
+        let applied = Ledger::default().acknowledge(Present {
+            on_file: &on_file,
+            ..present(&both, 1, &nowhere, true)
+        });
+        let in_file: Vec<bool> = applied.groups.values().map(|group| group.in_file).collect();
+        assert_eq!(in_file, [false, true]);
     }
 
     #[test]

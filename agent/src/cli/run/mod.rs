@@ -1,6 +1,8 @@
 //! `holdfast-agent run`: starts everything in the order that serves addresses soonest, and ends it in the reverse one.
 
 mod cluster;
+mod giving_way;
+mod leave;
 mod ledger;
 mod rundir;
 mod running;
@@ -8,12 +10,15 @@ mod signals;
 mod standby;
 
 use core::convert::Infallible;
+use core::time::Duration;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use holdfast_api::model::NodeSpec;
 use holdfast_api::render::NodeFacts;
 use holdfast_logging::LogControl;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
@@ -23,7 +28,9 @@ use crate::report::{Shared, http};
 use crate::source::{Change, Files, Instructions, Offer, Refusal};
 use crate::sys;
 use cluster::Cluster;
+use leave::Leave;
 use rundir::RunDir;
+use running::Ended;
 use signals::Signals;
 use standby::Outcome;
 
@@ -31,6 +38,12 @@ use standby::Outcome;
 /// stack in bytes: they do little, but reading a kubeconfig goes deep where nothing is optimised away. What is not touched costs no memory.
 const BLOCKING_THREADS: usize = 4;
 const BLOCKING_STACK: usize = 1 << 20;
+
+/// How long an agent that gave way does not serve metrics and health: by then the other one does, if it is at the same address.
+const GIVE_WAY: Duration = Duration::from_secs(3);
+
+/// How long an agent that gave way to somebody who did not take the groups gives way to nobody.
+const KEEP: Duration = Duration::from_secs(10);
 
 /// Runs the agent until it is told to end.
 pub fn run(args: RunArgs) -> Result<(), Failure> {
@@ -60,6 +73,12 @@ struct Agent {
     /// Connections of addresses that leave this node are not closed.
     keep_connections: bool,
     signals: Signals,
+    /// An agent on this node that was not started so is asked for its groups, once this one has them all.
+    take_over: bool,
+    /// What was taken over with the groups.
+    leave: Leave,
+    /// Until then nobody gets the groups by asking.
+    keeps_until: Instant,
 }
 
 async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
@@ -92,27 +111,54 @@ async fn agent(args: RunArgs, control: LogControl) -> Result<(), Failure> {
         run_dir: RunDir::new(args.run_dir.run_dir),
         keep_connections: args.keep_connections,
         signals,
+        take_over: args.take_over,
+        leave: Leave::default(),
+        keeps_until: Instant::now(),
     };
 
-    match lock::take(lock::NAME).await? {
-        Attempt::Taken(lock) => {
-            let start = running::start(&mut agent, lock, None)?;
-            let _http = serve_http(args.metrics_address, &agent.shared);
-            running::run(agent, start).await
-        }
-        Attempt::Held(holder) if args.no_wait => Err(Failure::AlreadyRunning { pid: holder.pid }),
-        Attempt::Held(holder) => {
-            let _http = serve_http(args.metrics_address, &agent.shared);
-            match standby::wait(&mut agent, holder).await? {
-                Outcome::TakeOver { lock, predecessor } => {
-                    if let Some(cluster) = &mut agent.cluster {
-                        cluster.read_again(&mut agent.instructions).await;
-                        agent.protect();
-                    }
-                    let start = running::start(&mut agent, lock, predecessor)?;
-                    running::run(agent, start).await
+    let mut http = None;
+    // What this agent ran when it gave way.
+    let mut left = None;
+    loop {
+        let (lock, predecessor) = match lock::take(lock::NAME).await? {
+            Attempt::Taken(lock) => {
+                if left.is_some() {
+                    tracing::warn!(
+                        "the agent that asked for the groups did not take them; running them again"
+                    );
+                    agent.keeps_until = Instant::now() + KEEP;
                 }
-                Outcome::End => Ok(()),
+                (lock, left.take())
+            }
+            Attempt::Held(holder) if args.no_wait => {
+                return Err(Failure::AlreadyRunning { pid: holder.pid });
+            }
+            Attempt::Held(holder) => {
+                let after = if left.take().is_some() {
+                    GIVE_WAY
+                } else {
+                    Duration::ZERO
+                };
+                http = serve_http(args.metrics_address, &agent.shared, after);
+                match standby::wait(&mut agent, holder).await? {
+                    Outcome::End => return Ok(()),
+                    Outcome::TakeOver(taken) => {
+                        agent.catch_up(taken.adopted).await;
+                        (taken.lock, taken.predecessor)
+                    }
+                }
+            }
+        };
+        let start = running::start(&mut agent, lock, predecessor)?;
+        if http.is_none() {
+            http = serve_http(args.metrics_address, &agent.shared, Duration::ZERO);
+        }
+        match running::run(&mut agent, start).await? {
+            Ended::Told => return Ok(()),
+            Ended::Yielded(predecessor) => {
+                left = Some(predecessor);
+                // The other agent may want the same address.
+                drop(http.take());
             }
         }
     }
@@ -143,14 +189,32 @@ impl Drop for Task {
     }
 }
 
-fn serve_http(address: MetricsAddress, shared: &Arc<Shared>) -> Option<Task> {
-    match address {
-        MetricsAddress::Off => None,
-        MetricsAddress::At(address) => Some(Task(tokio::spawn(http::serve(address, Arc::clone(shared))))),
-    }
+fn serve_http(address: MetricsAddress, shared: &Arc<Shared>, after: Duration) -> Option<Task> {
+    let MetricsAddress::At(address) = address else {
+        return None;
+    };
+    let shared = Arc::clone(shared);
+    Some(Task(tokio::spawn(async move {
+        tokio::time::sleep(after).await;
+        http::serve(address, shared).await;
+    })))
 }
 
 impl Agent {
+    /// What is to run.
+    fn spec(&mut self) -> NodeSpec {
+        self.leave.apply(self.instructions.merged().spec.clone())
+    }
+
+    /// Learns what the agent that ran the groups may have heard and this one has not. One whose groups were `adopted` has
+    /// compared what it knows with what ran, and goes on with that.
+    async fn catch_up(&mut self, adopted: bool) {
+        if let (Some(cluster), false) = (&mut self.cluster, adopted) {
+            cluster.read_again(&mut self.instructions).await;
+            self.protect();
+        }
+    }
+
     /// Takes in what has changed. What is wrong with it is in the log and the status; what ran keeps running.
     fn update(&mut self, change: Change) {
         match change {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use holdfast_api::model::NodeSpec;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::cluster::Membership;
 use super::signals::Signal;
@@ -14,7 +15,7 @@ use crate::cli::exit::Failure;
 use crate::clock;
 use crate::connections;
 use crate::engine::{Command, Engine, Event, Options, Predecessor};
-use crate::lock::Lock;
+use crate::lock::{Asker, Knock, Lock};
 use crate::probe::{self, Prober};
 use crate::report::events;
 use crate::shutdown::{self, Bus};
@@ -26,9 +27,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often a group that is being withdrawn is looked after, if nothing is heard of it.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-
-/// How long the state file may delay a hand-over: as a rule there is nothing left to write.
-const LAST_WRITE: Duration = Duration::from_millis(20);
 
 /// An engine that has just been started.
 pub struct Started {
@@ -80,8 +78,16 @@ fn close_connections(agent: &Agent) -> Result<Option<(connections::Released, con
     ))
 }
 
-/// Runs until the agent is told to end.
-pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
+/// How running ended.
+pub enum Ended {
+    /// The agent was told to end, and has let go of everything.
+    Told,
+    /// Another agent on this node asked for the groups. It has them, or the lock is free and they are to be resumed.
+    Yielded(Predecessor),
+}
+
+/// Runs until the agent is told to end, or to give way.
+pub async fn run(agent: &mut Agent, started: Started) -> Result<Ended, Failure> {
     let Started {
         lock,
         engine,
@@ -91,7 +97,7 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         predecessor,
         limitations,
     } = started;
-    let spec = agent.instructions.merged().spec.clone();
+    let spec = agent.spec();
     apply(&engine, &prober, &spec).await?;
     agent.shared.set_applied();
     tracing::info!(
@@ -110,7 +116,7 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
     let socket = agent.run_dir.serve(&agent.shared);
     let tracker = Tracker::new(predecessor);
     let writer = Writer::start(agent.run_dir.state_file(), tracker.state().clone());
-    let _shutdown = Task::spawn(shutdown::follow(
+    let shutdown = Task::spawn(shutdown::follow(
         Bus::of_system(),
         shutdown::Agent::new(Arc::clone(&agent.shared), Arc::clone(&prober)),
     ));
@@ -126,65 +132,52 @@ pub async fn run(mut agent: Agent, started: Started) -> Result<(), Failure> {
         tracker,
         writer,
         stopping: false,
+        bequeathing: None,
         hurried: false,
     };
+    running.tell_standbys();
     running.acknowledge();
     let end = running.until_end().await;
     if let (Ok(End::Stopped), Some(closing)) = (&end, closing) {
         closing.wait().await;
     }
-    // Whoever comes next serves at the same path.
+    // Whoever comes next serves at the same path, and asks logind itself.
     drop(socket);
+    drop(shutdown);
     // Until the end they may have kept a group from coming back; programs that they run end before this process does. One that
     // is just being started has all of this process's descriptors, and would keep the lock from the next agent.
     running.prober.stop().await;
-    match end? {
-        End::Stopped => {
-            if let Some(membership) = running.membership {
-                membership.leave(running.hurried).await;
-            }
-            running.writer.finish().await;
-            Ok(())
-        }
-        End::Yielded(predecessor) => {
-            // What is still being written must not overwrite what the next agent writes; a disk that hangs waits alone.
-            let _ = tokio::time::timeout(LAST_WRITE, running.writer.finish()).await;
-            let received = running.lock.hand_over(&predecessor).await;
-            tracing::info!(
-                "handed {} over to an agent that stood by",
-                groups(predecessor.active.len())
-            );
-            if received == 0 {
-                tracing::warn!("nobody was there to receive them; the state file tells the next agent");
-            }
-            Ok(())
-        }
-    }
+    running.finish(end?).await
 }
 
-struct Running {
-    agent: Agent,
+/// An engine that runs, and everything around it.
+pub(super) struct Running<'a> {
+    pub(super) agent: &'a mut Agent,
     /// None for a node on its own.
-    membership: Option<Membership>,
-    engine: Arc<Engine>,
+    pub(super) membership: Option<Membership>,
+    pub(super) engine: Arc<Engine>,
     prober: Arc<Prober>,
     events: mpsc::Receiver<Event>,
     /// What the engine was last told to do.
-    spec: NodeSpec,
-    lock: Lock,
+    pub(super) spec: NodeSpec,
+    pub(super) lock: Lock,
     tracker: Tracker,
-    writer: Writer,
-    stopping: bool,
+    pub(super) writer: Writer,
+    pub(super) stopping: bool,
+    /// Since when what runs is to be left to the agent that stands by, as soon as nothing is on its way any more.
+    pub(super) bequeathing: Option<Instant>,
     /// Told to end a second time.
-    hurried: bool,
+    pub(super) hurried: bool,
 }
 
 /// How the engine ended.
-enum End {
+pub(super) enum End {
     /// It handed every group to other nodes.
     Stopped,
-    /// It left everything in place for an agent that stands by on this node.
-    Yielded(Predecessor),
+    /// It left everything in place for an agent that stands by on this node; the one that has most use for it, as far as known.
+    Yielded(Predecessor, Asker),
+    /// The same, because that agent asked.
+    Asked(Predecessor, Asker),
 }
 
 /// What the main loop woke up for.
@@ -196,17 +189,20 @@ enum Woken {
     Cached,
     /// Probes say something that others may be waiting to hear.
     Probed,
+    /// Somebody at the lock.
+    Knock(Knock),
     /// A group that is being withdrawn is to be looked after.
     LookAfter,
 }
 
-impl Running {
+impl Running<'_> {
     async fn until_end(&mut self) -> Result<End, Failure> {
         loop {
-            let somebody_leaves = self
-                .membership
-                .as_ref()
-                .is_some_and(Membership::is_anybody_leaving);
+            let somebody_leaves = self.bequeathing.is_some()
+                || self
+                    .membership
+                    .as_ref()
+                    .is_some_and(Membership::is_anybody_leaving);
             let woken = tokio::select! {
                 biased;
                 event = self.events.recv() => Woken::Event(event),
@@ -215,7 +211,7 @@ impl Running {
                 () = cached(&mut self.membership) => Woken::Cached,
                 () = self.prober.changed() => Woken::Probed,
                 () = tokio::time::sleep(LOOK_AFTER), if somebody_leaves => Woken::LookAfter,
-                never = self.lock.admit() => match never {},
+                knock = self.lock.next() => Woken::Knock(knock),
             };
             match woken {
                 Woken::Event(Some(Event::Stopped)) => {
@@ -226,6 +222,9 @@ impl Running {
                     self.note(&event);
                     if matches!(event, Event::Withdrawn { .. }) {
                         self.look_after_leaving().await;
+                    }
+                    if let Some(end) = self.bequeath().await {
+                        return Ok(end);
                     }
                 }
                 Woken::Event(None) => {
@@ -244,7 +243,18 @@ impl Running {
                 Woken::Changed(change) => self.update(change, false).await?,
                 Woken::Cached => self.acknowledge(),
                 Woken::Probed => self.report(),
-                Woken::LookAfter => self.look_after_leaving().await,
+                Woken::Knock(Knock::Crowd) => self.note_crowd(),
+                Woken::Knock(Knock::Yield(asker)) => {
+                    if let Some(predecessor) = self.give_way().await {
+                        return Ok(End::Asked(predecessor, asker));
+                    }
+                }
+                Woken::LookAfter => {
+                    self.look_after_leaving().await;
+                    if let Some(end) = self.bequeath().await {
+                        return Ok(end);
+                    }
+                }
             }
         }
     }
@@ -283,20 +293,21 @@ impl Running {
     /// Takes in what has changed, and puts into force what that asks for.
     async fn update(&mut self, change: Change, asked: bool) -> Result<(), Failure> {
         self.agent.update(change);
-        let spec = &self.agent.instructions.merged().spec;
-        let difference = Difference::between(&self.spec, spec);
+        let spec = self.agent.spec();
+        let difference = Difference::between(&self.spec, &spec);
         if !difference.is_empty() {
             tracing::info!("applying a changed configuration: {difference}");
-            self.adopt(spec.clone()).await?;
+            self.adopt(spec).await?;
         } else if asked {
             // Somebody who sends SIGHUP wants to know; a touched file is not news.
             tracing::info!("the configuration was read again: no change");
         }
+        self.tell_standbys();
         self.acknowledge();
         Ok(())
     }
 
-    async fn adopt(&mut self, spec: NodeSpec) -> Result<(), Failure> {
+    pub(super) async fn adopt(&mut self, spec: NodeSpec) -> Result<(), Failure> {
         apply(&self.engine, &self.prober, &spec).await?;
         if let Some(membership) = &mut self.membership {
             membership.change(&self.spec, &spec);
@@ -311,7 +322,7 @@ impl Running {
     }
 
     /// Tells the API server what is in force, as far as that may be told.
-    fn acknowledge(&mut self) {
+    pub(super) fn acknowledge(&mut self) {
         if let Some(membership) = &mut self.membership {
             membership.acknowledge(&self.agent.instructions, &self.agent.shared);
         }
@@ -343,22 +354,17 @@ impl Running {
             return self.last_words().await.map(Some);
         }
         self.stopping = true;
-        if self.lock.has_standby()
-            && let Some(predecessor) = self.yield_to_standby().await
-        {
-            return Ok(Some(End::Yielded(predecessor)));
+        let groups = self.spec.groups.len();
+        // Who has none of the groups has no use for them.
+        let heir = self.lock.heir().filter(|heir| heir.unknown.len() < groups.max(1));
+        if let Some(heir) = heir {
+            self.leave_to(&heir).await?;
+            return Ok(self.bequeath().await);
         }
         tracing::info!("ending: handing the addresses over to other nodes (a second signal ends at once)");
         // An engine that has ended says so through its events.
         let _ = self.engine.send(Command::Stop).await;
         Ok(None)
-    }
-
-    /// Has the engine end without a word. `None` if it does not answer; other nodes get the groups then.
-    async fn yield_to_standby(&mut self) -> Option<Predecessor> {
-        let (answer, predecessor) = oneshot::channel();
-        self.engine.send(Command::Yield(answer)).await.ok()?;
-        tokio::time::timeout(LAST_WORDS, predecessor).await.ok()?.ok()
     }
 
     async fn last_words(&mut self) -> Result<End, Failure> {
