@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{book, chart, deps, process};
+use crate::{book, chart, deps, figures, process};
 
 /// A part of a Markdown file that is written by a program, between two comments that name it.
 struct Section {
@@ -29,6 +29,11 @@ const SECTIONS: &[Section] = &[
         content: chart::values_table,
     },
     Section {
+        file: "README.md",
+        name: "failovers",
+        content: figures::failovers,
+    },
+    Section {
         file: "docs/README.md",
         name: "contents",
         content: book::contents,
@@ -37,7 +42,12 @@ const SECTIONS: &[Section] = &[
 
 /// Files that show manifests, each between comments that name it: `<!-- generated: examples/two-nodes.yaml -->`. The examples
 /// are tested, so that what a reader copies is.
-const SHOWING_EXAMPLES: &[&str] = &["README.md", "docs/kubeadm.md", "docs/probes.md"];
+const SHOWING_EXAMPLES: &[&str] = &[
+    "README.md",
+    "docs/quick-start.md",
+    "docs/kubeadm.md",
+    "docs/probes.md",
+];
 
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {

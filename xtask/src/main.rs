@@ -17,6 +17,7 @@ mod chart;
 mod deny;
 mod deps;
 mod e2e;
+mod figures;
 mod fuzz;
 mod generate;
 mod images;
