@@ -158,11 +158,11 @@ fn adopted() -> Outcome {
     }
     let ready = stage.cluster.console.wait_until_ready(GROUP, "a", SETTLED)?;
     let members = ready.status.unwrap().members;
-    let states: Vec<_> = members
+    let found: Vec<_> = members
         .iter()
         .map(|member| (&*member.node, member.state))
         .collect();
-    assert_eq!(states, [("a", MemberState::Active), ("b", MemberState::Backup)]);
+    assert_eq!(found, [("a", MemberState::Active), ("b", MemberState::Backup)]);
     stage.nobody_noticed_since(start);
 
     // What stands by has the group in a file, and the cluster knows.
