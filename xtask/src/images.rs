@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
 use crate::workspace::Workspace;
@@ -28,7 +28,7 @@ use archive::Image;
 use busybox::Busybox;
 use crates::Crates;
 use layer::{Layer, Tree};
-use recipe::{AGENT, AGENT_WITH_TOOLS, OPERATOR, Origin, Recipe};
+use recipe::{AGENT, AGENT_WITH_TOOLS, OPERATOR, Origin, Recipe, megabytes};
 
 /// Users that a probe may run as and a person may name.
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\n\
@@ -131,12 +131,7 @@ impl Maker<'_> {
             megabytes(recipe.largest),
             megabytes(archive.len() as u64)
         );
-        ensure!(
-            unpacked <= recipe.largest,
-            "{}:{tag} is larger than it may be; find out what made it grow, with `cargo bloat` for example",
-            recipe.name
-        );
-        Ok(())
+        recipe.ensure_fits(unpacked)
     }
 
     fn seconds(&self) -> Result<u64> {
@@ -146,11 +141,6 @@ impl Maker<'_> {
 
 fn write(file: &Path, content: &[u8]) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a tenth of a megabyte is shown")]
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// The commit and its time; `SOURCE_DATE_EPOCH` goes before, as <https://reproducible-builds.org> asks for.

@@ -81,9 +81,12 @@ fn ensure_installed(workspace: &Workspace, target: &str) -> Result<()> {
     .with_context(|| format!("cannot install Rust's library for {target}"))
 }
 
-/// Rust's own linker, which comes in the version of rust-toolchain.toml, and no path of this machine in messages.
+/// Rust's own linker, which comes in the version of rust-toolchain.toml; no path of this machine in messages; and the places
+/// to be moved when the program is loaded as a bitmap, which is half a megabyte less.
 fn rust_flags(workspace: &Workspace, crates: &Crates) -> Vec<String> {
-    let mut flags = vec!["-Clinker=rust-lld".to_owned()];
+    let mut flags = ["-Clinker=rust-lld", "-Clink-arg=--pack-dyn-relocs=relr"]
+        .map(ToOwned::to_owned)
+        .to_vec();
     let renamed = renamed_folders(workspace, crates);
     flags.extend(renamed.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
     flags

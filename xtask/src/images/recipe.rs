@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 
 /// One image.
@@ -70,6 +71,19 @@ pub struct Origin {
 }
 
 impl Recipe {
+    /// Fails if its layers are larger than they may be.
+    pub fn ensure_fits(&self, unpacked: u64) -> Result<()> {
+        ensure!(
+            unpacked <= self.largest,
+            "the image {}{} has {} unpacked and may have {}: find out what made it grow, with `cargo bloat` for example",
+            self.name,
+            self.tag_suffix,
+            megabytes(unpacked),
+            megabytes(self.largest)
+        );
+        Ok(())
+    }
+
     /// Its tag.
     pub fn tag(&self, origin: &Origin) -> String {
         format!("{}{}", origin.version, self.tag_suffix)
@@ -95,6 +109,12 @@ impl Recipe {
     }
 }
 
+/// A size as people read it.
+#[expect(clippy::cast_precision_loss, reason = "a tenth of a megabyte is shown")]
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +132,14 @@ mod tests {
     fn tags_are_the_version_and_the_tools_add_their_word() {
         let tags = [OPERATOR, AGENT, AGENT_WITH_TOOLS].map(|recipe| recipe.tag(&origin()));
         assert_eq!(tags, ["0.1.0", "0.1.0", "0.1.0-tools"]);
+    }
+
+    #[test]
+    fn an_image_that_is_larger_than_it_may_be_is_refused_with_both_sizes() {
+        AGENT.ensure_fits(15_000_000).unwrap();
+        OPERATOR.ensure_fits(20_000_000).unwrap();
+        let error = AGENT.ensure_fits(15_100_000).unwrap_err().to_string();
+        assert!(error.contains("15.1 MB unpacked and may have 15.0 MB"), "{error}");
     }
 
     #[test]
