@@ -88,7 +88,8 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     if shared.ready() {
-        format!("ok ({:?})\n", shared.role()).into_response()
+        let why = shared.wait().map(|wait| format!(": {}", wait.message));
+        format!("ok ({:?}){}\n", shared.role(), why.unwrap_or_default()).into_response()
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -236,6 +237,20 @@ mod tests {
                 .contains("holdfast_agent_standby 1")
         );
         assert!(request(address, "/other").await.starts_with("HTTP/1.1 404"));
+    }
+
+    #[tokio::test]
+    async fn a_standby_that_is_ready_says_why_it_stands_by() {
+        let shared = Shared::new("cp-1", LogControl::default());
+        shared.set_wait(crate::status::WaitStatus {
+            process: 7,
+            version: None,
+            message: "group web: …".to_owned(),
+        });
+        let response = readyz(State(Arc::new(shared))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+        assert_eq!(body, "ok (Standby): group web: …\n");
     }
 
     #[tokio::test]

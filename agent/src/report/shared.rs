@@ -103,6 +103,11 @@ impl Shared {
         *self.lock_running() = Some(Running { engine, prober });
     }
 
+    /// For whom this agent waits, and why.
+    pub fn wait(&self) -> Option<WaitStatus> {
+        self.told().waits_for.clone()
+    }
+
     /// From now on this agent is the standby of another: nothing is in force here.
     pub fn stand_by(&self) {
         *self.lock_running() = None;
