@@ -30,6 +30,9 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long a new connection may take until it counts as lost.
 const VISIT: Duration = Duration::from_secs(2);
+/// When a connection that does not answer is given up, as Kubernetes' own clients do: 30 s of silence, and 15 s for an answer to
+/// a ping.
+const PATIENT: Duration = Duration::from_secs(45);
 /// The pause between two questions over the connection that is kept.
 const KEPT_PAUSE: Duration = Duration::from_millis(25);
 
@@ -205,12 +208,11 @@ async fn visit_until(over: &AtomicBool, site: &Site, answers: &Answers) {
     }
 }
 
-/// A question over the kept connection waits for its answer as long as it takes: it is the kernel, of whichever node, that has
-/// to say that the connection is gone.
+/// It is the kernel, of whichever node, that has to say that a connection is gone: one that is silent is waited for.
 async fn keep(site: Site, answers: Answers) {
     loop {
         if let Ok(Ok(mut stream)) = timeout(VISIT, site.connect()).await {
-            while let Ok(well) = site.ask(&mut stream).await {
+            while let Ok(Ok(well)) = timeout(PATIENT, site.ask(&mut stream)).await {
                 if well {
                     note(&answers);
                 }

@@ -12,7 +12,7 @@ use holdfast_e2e::Result;
 use holdfast_lab::{
     Lab, Meter, Node,
     agent::agent_binary,
-    kubeadm::{Member, NodeRole, Plan, Site, architecture},
+    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture},
     wait_until,
 };
 
@@ -45,6 +45,10 @@ pub struct World {
     pub meter: Meter,
     /// Uses the control plane.
     pub visitor: Visitor,
+    /// The checkout.
+    pub root: PathBuf,
+    /// Whether administrators ask a node's own API server, and not the control plane at its address.
+    ask_node: bool,
     rows: Vec<Row>,
     broken: Vec<String>,
     start: Instant,
@@ -69,14 +73,24 @@ impl Promise {
     /// The holder is lost: three advertisements of a second and the skew (RFC 9568), and a moment for TLS on a busy machine.
     pub const FAILOVER: Self = Self::outage(Duration::from_millis(5500));
     /// The same, but the address that is left behind goes only when its lifetime of four seconds has run out.
-    pub const AGENT: Self = Self::FAILOVER.held_twice(Duration::from_millis(2500));
+    pub const AGENT: Self = Self::FAILOVER
+        .unanswered()
+        .held_twice(Duration::from_millis(2500));
     /// Three probes of at most a second fail, and the address is handed over.
-    pub const API_SERVER: Self = Self::outage(Duration::from_secs(7));
+    pub const API_SERVER: Self = Self::outage(Duration::from_secs(7)).unanswered();
+    /// The address is handed over, and nobody notices.
+    pub const HANDED_OVER: Self = Self::UNDISTURBED.unanswered();
+    /// The kubelet's liveness probe of the API server fails eight times, ten seconds apart, before it is restarted.
+    pub const ETCD: Self = Self::outage(Duration::from_secs(150));
     /// Nobody can serve until the quorum is back.
     pub const NO_QUORUM: Self = Self::outage(Duration::from_mins(4));
     /// Two who cannot hear each other both hold the address; the majority's is the later word, and clients
     /// follow it.
-    pub const SPLIT: Self = Self::outage(Duration::from_secs(10)).held_twice(Duration::from_secs(45));
+    pub const SPLIT: Self = Self::outage(Duration::from_secs(10))
+        .unanswered()
+        .held_twice(Duration::from_secs(45));
+    /// The address is gone until the static Pods are back.
+    pub const UNINSTALLED: Self = Self::outage(Duration::from_mins(3));
     /// Kernels are up at once here; kubelets, etcd and API servers start on two cores.
     pub const COLD_START: Self = Self::outage(Duration::from_mins(3));
 
@@ -86,6 +100,15 @@ impl Promise {
             new: longest,
             established: longest,
             held_twice: Duration::from_millis(500),
+        }
+    }
+
+    /// And a connection whose answer was under way as the address left may wait until its client gives it up: a kernel resets no
+    /// connection of an address that it does not have any more.
+    const fn unanswered(self) -> Self {
+        Self {
+            established: Duration::from_secs(50),
+            ..self
         }
     }
 
@@ -118,7 +141,8 @@ impl World {
         let mut members = boot(&site, &nodes, &worker, &images)?;
         say("machines have booted, with containerd and all images");
 
-        let manifest = manifest(&nodes);
+        let mut manifest = manifest(&nodes);
+        manifest.push("--write".to_owned());
         for member in &members[..PLANE.len()] {
             put_agent(member, &manifest)?;
         }
@@ -140,6 +164,8 @@ impl World {
             members,
             meter,
             visitor,
+            root,
+            ask_node: false,
             rows: Vec::new(),
             broken: Vec::new(),
             start,
@@ -205,8 +231,7 @@ impl World {
         ] {
             if was > promised {
                 let complaint = format!("{step}: {what} {was:?}, and {promised:?} was promised");
-                self.say(&complaint);
-                self.broken.push(complaint);
+                self.complain(complaint);
             }
         }
         self.rows.push(row);
@@ -239,6 +264,21 @@ impl World {
         Ok(())
     }
 
+    /// Holds it against the step if another node than `wanted` holds the address, or more than one.
+    pub fn expect_active(&mut self, wanted: &str, why: &str) {
+        let holders = self.holders();
+        if holders != [wanted] {
+            self.complain(format!(
+                "{why}: {wanted} is to hold the address, and {holders:?} do"
+            ));
+        }
+    }
+
+    fn complain(&mut self, complaint: String) {
+        self.say(&complaint);
+        self.broken.push(complaint);
+    }
+
     /// The member called `name`.
     pub fn member(&mut self, name: &str) -> &mut Member {
         let found = self.members.iter_mut().find(|member| member.name() == name);
@@ -253,15 +293,66 @@ impl World {
         }
     }
 
-    /// `kubectl` on some control-plane node that is on; it asks through the address.
+    /// `kubectl`, by the administrator of a control-plane node that is on.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let member = self.administrator()?;
+        let server = self.server(member).map(|server| format!("--server={server}"));
+        let server: Vec<&str> = server.iter().map(String::as_str).collect();
+        Ok(member.kubectl(&[args, &server].concat())?)
+    }
+
+    /// Helm, likewise.
+    pub fn helm(&self, args: &[&str]) -> Result<String> {
+        let member = self.administrator()?;
+        let server = self
+            .server(member)
+            .map(|server| format!("--kube-apiserver={server}"));
+        let server: Vec<&str> = server.iter().map(String::as_str).collect();
+        Ok(member.helm(&[args, &server].concat())?)
+    }
+
+    /// `kubectl apply` of a manifest.
+    pub fn apply(&self, yaml: &str) -> Result<String> {
+        let file = "/root/applied.yaml";
+        self.administrator()?.machine().write(file, yaml)?;
+        self.kubectl(&["apply", "-f", file])
+    }
+
+    /// What `holdfast-agent` is told to print the control plane's manifest: `pod` or `group`.
+    pub fn manifest(&self, output: &str) -> Vec<String> {
+        let nodes = self.members[..PLANE.len()]
+            .iter()
+            .map(|member| member.machine().node());
+        let more = ["--output".to_owned(), output.to_owned()];
+        manifest(nodes).into_iter().chain(more).collect()
+    }
+
+    /// From now on administrators ask a node's own API server, because nobody will hold the address.
+    pub fn ask_nodes(&mut self) {
+        self.ask_node = true;
+    }
+
+    /// From now on administrators ask at the address again.
+    pub fn ask_address(&mut self) {
+        self.ask_node = false;
+    }
+
+    fn administrator(&self) -> Result<&Member> {
         let on = |member: &&Member| member.machine().is_on() && member.role() == NodeRole::ControlPlane;
-        let member = self
+        Ok(self
             .members
             .iter()
             .find(on)
-            .ok_or("no control-plane node is on")?;
-        Ok(member.kubectl(args)?)
+            .ok_or("no control-plane node is on")?)
+    }
+
+    fn server(&self, member: &Member) -> Option<String> {
+        self.ask_node.then(|| format!("https://{}:{PORT}", member.ipv4()))
+    }
+
+    /// Who holds the address.
+    pub fn holders(&self) -> Vec<String> {
+        self.meter.holders(VIP).iter().map(ToString::to_string).collect()
     }
 
     /// Waits until one node holds the address that is not `old`.
@@ -275,8 +366,27 @@ impl World {
         self.active()
     }
 
-    /// Waits until all Nodes are ready and all static Pods of the control plane are, on every node that is on.
+    /// Waits until all Nodes and all static Pods of the control plane are ready, on every node that is on.
     pub fn wait_until_whole(&self) -> Result<()> {
+        // A Pod's status is what its kubelet said last, which may be long ago; an API server that answers has an etcd, too.
+        for member in &self.members {
+            if !member.machine().is_on() || member.role() != NodeRole::ControlPlane {
+                continue;
+            }
+            let server = format!("--server=https://{}:{PORT}", member.ipv4());
+            let ask = ["get", "--raw", "/readyz", "--request-timeout=5s", &server];
+            wait_until(
+                &format!("the API server of {} is ready", member.name()),
+                PATIENCE,
+                || {
+                    let ready = member.kubectl(&ask).is_ok();
+                    if !ready {
+                        thread::sleep(Duration::from_millis(500));
+                    }
+                    Ok(ready)
+                },
+            )?;
+        }
         self.wait_for_pods("all nodes and static Pods are ready", |pods| {
             let on = self.members.iter().filter(|member| member.machine().is_on());
             on.filter(|member| member.role() == NodeRole::ControlPlane)
@@ -376,11 +486,11 @@ fn images() -> Result<Vec<PathBuf>> {
 }
 
 /// What `holdfast-agent manifest kubeadm` is told, the same on every node.
-fn manifest(nodes: &[Node]) -> Vec<String> {
-    let peers: Vec<String> = nodes
-        .iter()
-        .map(|node| format!("{}={}", node.name(), node.ipv4()))
-        .collect();
+fn manifest<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<String> {
+    let peers = nodes
+        .into_iter()
+        .map(|node| format!("{}={}", node.name(), node.ipv4()));
+    let peers = peers.collect::<Vec<_>>().join(",");
     let words = [
         "manifest",
         "kubeadm",
@@ -388,16 +498,12 @@ fn manifest(nodes: &[Node]) -> Vec<String> {
         "eth0",
         "--image-pull-policy",
         "Never",
-        "--address",
+        "--peers",
     ];
-    let mut words: Vec<String> = words.map(str::to_owned).into();
-    words.extend([
-        format!("{VIP}/24"),
-        "--peers".to_owned(),
-        peers.join(","),
-        "--write".to_owned(),
-    ]);
+    let words = words.map(str::to_owned).into_iter();
     words
+        .chain([peers, "--address".to_owned(), format!("{VIP}/24")])
+        .collect()
 }
 
 /// Puts the agent's program and its static Pod on a node, before there is a cluster.

@@ -14,11 +14,12 @@ use crate::world::{PATIENCE, PLANE, VIP, World};
 /// Where the manifest of an etcd that is to be lost is put.
 const ASIDE: &str = "/etc/kubernetes/etcd.yaml";
 
-/// The API server beside it knows no other etcd and is of no use, so the address goes.
+/// The API server beside it knows no other etcd. The preset does not ask it about etcd, so the address goes when the kubelet has
+/// restarted it, and it does not start.
 pub fn member_lost(world: &mut World) -> Result<()> {
     let active = world.active()?;
     take_away(world, &active)?;
-    world.wait_for_another_than(&active, Duration::from_secs(30))?;
+    world.wait_for_another_than(&active, PATIENCE)?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::world::{Promise, World};
 
 mod agents;
 mod etcd;
+mod install;
 mod nodes;
 mod plane;
 
@@ -52,11 +53,7 @@ pub fn play(world: &mut World) -> Result<()> {
         Promise::AGENT,
         agents::frozen,
     )?;
-    world.step(
-        "the active node's etcd is lost",
-        Promise::API_SERVER,
-        etcd::member_lost,
-    )?;
+    world.step("the active node's etcd is lost", Promise::ETCD, etcd::member_lost)?;
     world.step(
         "etcd's quorum is lost, and comes back",
         Promise::NO_QUORUM,
@@ -71,5 +68,55 @@ pub fn play(world: &mut World) -> Result<()> {
         "all nodes start from cold, at once",
         Promise::COLD_START,
         nodes::cold_start,
+    )?;
+    with_helm(world)
+}
+
+/// What befalls it once the operator is there.
+fn with_helm(world: &mut World) -> Result<()> {
+    world.step(
+        "helm install; the static Pods' group becomes an object",
+        Promise::UNDISTURBED,
+        install::helm_install,
+    )?;
+    world.step(
+        "the static Pods are removed",
+        Promise::UNDISTURBED,
+        install::static_pods_removed,
+    )?;
+    world.step(
+        "the examples are applied and deleted",
+        Promise::UNDISTURBED,
+        install::examples_applied,
+    )?;
+    world.step(
+        "the active node is drained, onCordon: Ignore",
+        Promise::UNDISTURBED,
+        install::drained_and_ignored,
+    )?;
+    world.step(
+        "the active node is drained, onCordon: Demote",
+        Promise::HANDED_OVER,
+        install::drained_and_demoted,
+    )?;
+    world.step(
+        "the active node is drained, onCordon: Release",
+        Promise::HANDED_OVER,
+        install::drained_and_released,
+    )?;
+    world.step(
+        "the DaemonSet is rolled out anew",
+        Promise::HANDED_OVER,
+        install::rolling_update,
+    )?;
+    world.step(
+        "helm upgrade, helm rollback",
+        Promise::HANDED_OVER,
+        install::upgraded_and_rolled_back,
+    )?;
+    world.step(
+        "helm uninstall; the static Pods return",
+        Promise::UNINSTALLED,
+        install::uninstalled,
     )
 }

@@ -31,7 +31,7 @@ pub fn lost_one_returns(world: &mut World) -> Result<()> {
     }
     world.connect_pods()?;
     world.wait_until_whole()?;
-    assert_eq!(world.active()?, active, "who holds the address afterwards");
+    world.expect_active(&active, "who holds the address afterwards");
     Ok(())
 }
 

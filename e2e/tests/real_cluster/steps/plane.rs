@@ -53,11 +53,7 @@ pub fn kubelet_stopped(world: &mut World) -> Result<()> {
             .kubectl(&["get", "nodes", "-o", &ready])
             .is_ok_and(|ready| ready == "Unknown"))
     })?;
-    assert_eq!(
-        world.active()?,
-        active,
-        "a node without kubelet serves as well as before"
-    );
+    world.expect_active(&active, "a node without kubelet serves as well as before");
     world.member(&active).start_kubelet()?;
     world.wait_until_whole()
 }

@@ -1,0 +1,213 @@
+//! The operator and its agents come by Helm, take over from the static Pods, and go again.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use holdfast_e2e::Result;
+use holdfast_lab::{kubeadm::MANIFESTS, wait_until};
+
+use super::WHILE;
+use crate::world::{AGENT, PATIENCE, PLANE, World};
+
+const NAMESPACE: &str = "holdfast-system";
+const GROUP: &str = "vipg/control-plane";
+/// Where the static Pod's manifest is put when it is to go.
+const ASIDE: &str = "/etc/kubernetes/holdfast.yaml";
+
+/// `helm install`, and the group of the static Pods becomes an object.
+pub fn helm_install(world: &mut World) -> Result<()> {
+    let chart = world.root.join("charts/holdfast").display().to_string();
+    let arguments = [
+        "install",
+        "holdfast",
+        &chart,
+        "--namespace",
+        NAMESPACE,
+        "--create-namespace",
+    ];
+    world.helm(&[&arguments[..], &["--wait", "--timeout", "3m"]].concat())?;
+    world.say("  operators and agents are ready");
+    let group = world.manifest("group");
+    let words: Vec<&str> = group.iter().map(String::as_str).collect();
+    let group = world.member(PLANE[0]).machine().run(AGENT, &words)?;
+    world.apply(&group)?;
+    group_is_ready(world)
+}
+
+/// The static Pods go one by one, the active node's last. Their work is done by the DaemonSet's agents, and nobody notices.
+pub fn static_pods_removed(world: &mut World) -> Result<()> {
+    let active = world.active()?;
+    let others = PLANE.into_iter().filter(|name| *name != active);
+    for name in others.chain([active.as_str()]) {
+        let member = world.member(name);
+        member
+            .machine()
+            .run("mv", &[&format!("{MANIFESTS}/holdfast.yaml"), ASIDE])?;
+        wait_until(&format!("one agent is left on {name}"), PATIENCE, || {
+            thread::sleep(Duration::from_millis(200));
+            Ok(member.pids_of("holdfast-agent")?.len() == 1)
+        })?;
+    }
+    thread::sleep(Duration::from_secs(5));
+    world.expect_active(&active, "nothing moves when the static Pods go");
+    group_is_ready(world)
+}
+
+/// Everything that people may begin with is taken, and given back, beside the control plane's own group.
+pub fn examples_applied(world: &mut World) -> Result<()> {
+    let mut count = 0;
+    for folder in ["examples", "examples/kubernetes", "examples/probes"] {
+        for entry in fs::read_dir(world.root.join(folder))? {
+            let path = entry?.path();
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            // One of the same name would be an edit of the group that is in use.
+            if !text.contains("kind: VirtualIPGroup") || text.contains("name: control-plane\n") {
+                continue;
+            }
+            let file = path.display().to_string();
+            world.kubectl(&["apply", "-f", &file])?;
+            world.kubectl(&["delete", "--timeout=60s", "-f", &file])?;
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count} examples");
+    world.say(&format!(
+        "  {count} files of examples/ were applied, and deleted again"
+    ));
+    Ok(())
+}
+
+/// A drain moves nothing by itself.
+pub fn drained_and_ignored(world: &mut World) -> Result<()> {
+    let active = world.active()?;
+    drain(world, &active)?;
+    world.expect_active(&active, "onCordon: Ignore moves nothing");
+    world.kubectl(&["uncordon", &active]).map(drop)
+}
+
+/// `onCordon: Demote`: the address leaves before anything is evicted.
+pub fn drained_and_demoted(world: &mut World) -> Result<()> {
+    drained_and_moved(world, "Demote")
+}
+
+/// `onCordon: Release`: the same, and the node is out of the election.
+pub fn drained_and_released(world: &mut World) -> Result<()> {
+    drained_and_moved(world, "Release")
+}
+
+fn drained_and_moved(world: &mut World, policy: &str) -> Result<()> {
+    let patch = format!(r#"{{"spec":{{"maintenance":{{"onCordon":"{policy}"}}}}}}"#);
+    world.kubectl(&["patch", GROUP, "--type=merge", "-p", &patch])?;
+    group_is_ready(world)?;
+    let active = world.active()?;
+    drain(world, &active)?;
+    world.wait_for_another_than(&active, Duration::from_secs(20))?;
+    world.kubectl(&["uncordon", &active])?;
+    group_is_ready(world)
+}
+
+/// The DaemonSet's agents are replaced, node by node.
+pub fn rolling_update(world: &mut World) -> Result<()> {
+    world.kubectl(&["-n", NAMESPACE, "rollout", "restart", "daemonset/holdfast-agent"])?;
+    rolled_out(world)
+}
+
+/// `helm upgrade` with a value that changes both programs, and `helm rollback`.
+pub fn upgraded_and_rolled_back(world: &mut World) -> Result<()> {
+    let chart = world.root.join("charts/holdfast").display().to_string();
+    let upgrade = [
+        "upgrade",
+        "holdfast",
+        &chart,
+        "--namespace",
+        NAMESPACE,
+        "--set",
+        "log.level=debug",
+    ];
+    world.helm(&upgrade)?;
+    rolled_out(world)?;
+    world.say("  upgraded");
+    world.helm(&["rollback", "holdfast", "1", "--namespace", NAMESPACE])?;
+    rolled_out(world)?;
+    group_is_ready(world)
+}
+
+/// As docs/install.md says. Nothing is left but the definitions. Then the static Pods come back, and with them the address.
+pub fn uninstalled(world: &mut World) -> Result<()> {
+    // The address that leads to the API server goes with the group; somebody who removes it asks a node.
+    world.ask_nodes();
+    world.kubectl(&["annotate", GROUP, "vip.holdfast.dev/allow-delete=true"])?;
+    world.kubectl(&["delete", "virtualipgroups", "--all", "--timeout=120s"])?;
+    assert!(
+        world.holders().is_empty(),
+        "who holds the address of a deleted group"
+    );
+    world.helm(&[
+        "uninstall",
+        "holdfast",
+        "--namespace",
+        NAMESPACE,
+        "--wait",
+        "--timeout",
+        "3m",
+    ])?;
+    let left = world.kubectl(&["get", "virtualipgroups,virtualipnodes", "-o", "name"])?;
+    assert_eq!(left, "", "objects that are left");
+    world.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
+    for name in PLANE {
+        let machine = world.member(name).machine();
+        for (what, arguments) in [
+            ("addresses", &["ip", "-o", "addr"][..]),
+            ("routes", &["ip", "route", "show", "table", "all"]),
+            ("links", &["ip", "-d", "link", "show", "type", "macvlan"]),
+            ("tables", &["nft", "list", "tables"]),
+        ] {
+            let said = machine.run(arguments[0], &arguments[1..])?;
+            for trace in ["10.77.0.100", "holdfast", "vrrp"] {
+                assert!(!said.contains(trace), "{what} that are left on {name}: {said}");
+            }
+        }
+    }
+    for name in PLANE {
+        let back = format!("{MANIFESTS}/holdfast.yaml");
+        world.member(name).machine().run("mv", &[ASIDE, &back])?;
+    }
+    world.visitor.wait_for_answers(PATIENCE)?;
+    world.ask_address();
+    world.active().map(drop)
+}
+
+fn drain(world: &World, node: &str) -> Result<()> {
+    let flags = [
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--force",
+        "--timeout=120s",
+    ];
+    world.kubectl(&[&["drain", node], &flags[..]].concat()).map(drop)
+}
+
+fn rolled_out(world: &World) -> Result<()> {
+    for workload in ["daemonset/holdfast-agent", "deployment/holdfast-operator"] {
+        world.kubectl(&["-n", NAMESPACE, "rollout", "status", workload, "--timeout=3m"])?;
+    }
+    Ok(())
+}
+
+/// Waits until the group's status is that of one active node, and that it is the one that holds the address.
+fn group_is_ready(world: &World) -> Result<()> {
+    let start = Instant::now();
+    world.kubectl(&["wait", "--for=condition=Ready", GROUP, "--timeout=120s"])?;
+    wait_until("the group's status names the holder", WHILE, || {
+        thread::sleep(Duration::from_millis(200));
+        let named = world.kubectl(&["get", GROUP, "-o", "jsonpath={.status.activeNode}"]);
+        Ok(named.ok() == world.active().ok())
+    })?;
+    world.say(&format!(
+        "  the group is ready after {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
