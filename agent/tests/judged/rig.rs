@@ -178,7 +178,11 @@ pub fn lenient(strict: Judgement, lenient: Judgement) -> Judgement {
 impl Node {
     /// Starts an engine in this thread's namespace, whose end of the cable has the address 10.0.0.`host`.
     pub fn start(predecessor: Predecessor, host: u8) -> Self {
-        let (engine, events, _) = Engine::start(Options { predecessor }).unwrap();
+        let (engine, events, _) = Engine::start(Options {
+            predecessor,
+            ..Options::default()
+        })
+        .unwrap();
         Self {
             engine,
             events,
