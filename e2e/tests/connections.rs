@@ -211,13 +211,9 @@ impl Watched {
         })
     }
 
-    /// When the idle client knew.
+    /// When the idle client knew; it must not be waiting in vain.
     fn knew(self) -> Instant {
-        let (kind, at) = self
-            .idle
-            .join()
-            .unwrap()
-            .expect("the client on the old holder waits in vain");
+        let (kind, at) = self.idle.join().unwrap().unwrap();
         assert!(
             [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset].contains(&kind),
             "{kind}"
@@ -254,8 +250,7 @@ fn wait_for_closed(agent: &Agent, count: u64) -> Result<()> {
 
 /// When `node` answered first.
 fn answered(pair: &Pair, since: Instant, node: &str) -> Instant {
-    let silence = pair.meter.time_until_answer_from(vip(), since, node);
-    since + silence.expect("somebody answers")
+    since + pair.meter.time_until_answer_from(vip(), since, node).unwrap()
 }
 
 fn planned_stop() -> Outcome {
