@@ -5,6 +5,7 @@ pub mod api_server;
 pub mod cli;
 pub mod clock;
 pub mod connections;
+mod descriptors;
 mod durable;
 pub mod engine;
 pub mod lock;

@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use crate::descriptors::Limit;
+
 /// A program to start.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
@@ -25,6 +27,8 @@ pub struct Program<'a> {
     pub output: BorrowedFd<'a>,
     /// Whom it runs as; `None`: as the agent does.
     pub credentials: Option<&'a Credentials>,
+    /// How many descriptors it may have open.
+    pub descriptors: Limit,
 }
 
 /// Whom a program runs as.
@@ -93,6 +97,10 @@ pub fn spawn(program: &Program<'_>) -> Result<Started, Refused> {
         credentials: program
             .credentials
             .map_or(ptr::null(), |credentials| &raw const *credentials),
+        descriptors: libc::rlimit {
+            rlim_cur: program.descriptors.soft,
+            rlim_max: program.descriptors.hard,
+        },
         signals: block_signals(),
         refused: (Step::Process, 0),
     };
@@ -167,6 +175,7 @@ struct Child {
     input: RawFd,
     output: RawFd,
     credentials: *const Credentials,
+    descriptors: libc::rlimit,
     /// The signals that were blocked before.
     signals: libc::sigset_t,
     /// What the child could not do, and its `errno`; 0 if it could do everything.
@@ -206,6 +215,7 @@ unsafe fn attempt(child: &Child) -> Step {
             || libc::dup2(child.input, libc::STDIN_FILENO) < 0
             || libc::dup2(child.output, libc::STDOUT_FILENO) < 0
             || libc::dup2(child.output, libc::STDERR_FILENO) < 0
+            || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const child.descriptors) < 0
         {
             return Step::Surroundings;
         }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::exit::Failure;
 use super::{MetricsAddress, RunArgs, privilege};
+use crate::descriptors;
 use crate::lock::{self, Attempt};
 use crate::probe::access::Access;
 use crate::report::{Shared, http};
@@ -49,6 +50,9 @@ const KEEP: Duration = Duration::from_secs(10);
 pub fn run(args: RunArgs) -> Result<(), Failure> {
     let control = holdfast_logging::init(&args.log_level, args.log_format);
     privilege::check()?;
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!("raising how many files and sockets may be open: {error}; probes share what there is");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -18,6 +18,7 @@ use super::program::{End, Running};
 use super::security::{SEARCH, Security};
 use super::turn::{Turn, Turns, aside};
 use super::user;
+use crate::descriptors;
 use crate::probe::access::Access;
 use crate::probe::check::{Check, Scene};
 use crate::sys::{self, Program, Step};
@@ -133,6 +134,7 @@ fn start(exec: &model::Exec, rules: &Rules, environment: &[String], turn: Turn) 
             input: input.as_fd(),
             output: output.as_fd(),
             credentials: credentials.as_ref(),
+            descriptors: descriptors::given()?,
         };
         Ok(sys::spawn(&program).map(|started| Running::new(started, printed.into(), turn)))
     };

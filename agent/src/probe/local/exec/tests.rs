@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -199,8 +200,11 @@ async fn a_program_inherits_nothing_of_the_agent() {
     let _ = fs::write("/proc/self/oom_score_adj", "-500");
     // A descriptor that whoever started the agent has left open: not closed by itself when a program starts.
     let (_reader, leaked) = nix::unistd::pipe().unwrap();
+    // Another limit than the agent was started with.
+    let given = descriptors::given().unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, given.soft / 2, given.hard).unwrap();
     let found = run(&mut shell(
-        "cd .; pwd; umask; ls /proc/self/fd; grep -E '^(Sig(Blk|Ign)|VmLck)' /proc/self/status; cat /proc/self/oom_score_adj; \
+        "ulimit -n; cd .; pwd; umask; ls /proc/self/fd; grep -E '^(Sig(Blk|Ign)|VmLck)' /proc/self/status; cat /proc/self/oom_score_adj; \
          chrt -p $$; cut -d' ' -f5-7 /proc/$$/stat; echo $$",
     ))
     .await;
@@ -209,6 +213,7 @@ async fn a_program_inherits_nothing_of_the_agent() {
     let text = found.message;
     let mut lines = text.lines();
     let mut next = || lines.next().unwrap_or_default();
+    assert_eq!(next(), given.soft.to_string(), "{text}");
     assert_eq!((next(), next()), ("/", "0022"), "{text}");
     // `ls` itself has opened the fourth.
     assert_eq!([next(), next(), next(), next()], ["0", "1", "2", "3"], "{text}");
