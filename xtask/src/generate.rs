@@ -1,6 +1,7 @@
 //! The generated parts of the repository, and the check that nobody has edited or forgotten them.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -97,7 +98,10 @@ fn shown_examples(workspace: &Workspace, check: bool) -> Result<()> {
         let examples = names(&text).filter(|name| name.starts_with("examples/"));
         let blocks = examples.map(|name| {
             // What is not YAML is a program's own format.
-            let language = if name.ends_with(".yaml") { "yaml" } else { "text" };
+            let is_yaml = Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "yaml");
+            let language = if is_yaml { "yaml" } else { "text" };
             Ok((
                 name.to_owned(),
                 format!("```{language}\n{}```\n", read(workspace, name)?),
