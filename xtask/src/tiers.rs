@@ -91,6 +91,9 @@ const NEED_NAMESPACES: [&str; 3] = ["holdfast-agent", "holdfast-lab", "holdfast-
 /// What the names of the tests begin with that need an API server.
 const NEEDS_API_SERVER: &str = "cluster_";
 
+/// What the names of the tests begin with that are no part of `make test`: they have a target of their own.
+const STANDS_ALONE: &str = "real_";
+
 /// What became of a step.
 struct Outcome {
     step: &'static Step,
@@ -268,7 +271,9 @@ fn cluster_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 fn system_tests(workspace: &Workspace, tally: &mut Tally, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let mut tests = cargo_test(workspace);
     tests.args(["-p", "holdfast-e2e"]);
-    for name in workspace.system_tests()?.iter().filter(|name| wanted(name)) {
+    let names = workspace.system_tests()?;
+    let names = names.iter().filter(|name| !name.starts_with(STANDS_ALONE));
+    for name in names.filter(|name| wanted(name)) {
         tests.args(["--test", name]);
     }
     process::run_tests(workspace.with_release_binaries(&mut tests), tally)
@@ -318,6 +323,10 @@ mod tests {
         let (with, without): (Vec<_>, Vec<_>) =
             names.iter().partition(|name| name.starts_with(NEEDS_API_SERVER));
         assert!(!with.is_empty() && !without.is_empty(), "{names:?}");
+        assert!(
+            names.iter().any(|name| name == "probes_agent"),
+            "a folder is a test too: {names:?}"
+        );
     }
 
     #[test]
