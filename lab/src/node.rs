@@ -157,12 +157,14 @@ impl Node {
             .map(drop)
     }
 
-    /// Gives `eth0` the addresses of the first segment, if it lost them.
+    /// Gives `eth0` the addresses of the first segment, if it lost them, and a default route that leads nowhere: what is
+    /// translated on its way out, as a Service's address is, needs a route all the same.
     pub(crate) fn restore_network(&self) -> Result<()> {
         let number = self.0.number;
         self.ip_batch(&format!(
             "addr replace {}/24 dev {INTERFACE}\n\
-             addr replace {}/64 dev {INTERFACE} nodad\n",
+             addr replace {}/64 dev {INTERFACE} nodad\n\
+             route replace default dev {INTERFACE}\n",
             Segment::FIRST.ipv4(number),
             Segment::FIRST.ipv6(number),
         ))

@@ -81,7 +81,7 @@ impl Promise {
     /// The address is handed over, and nobody notices.
     pub const HANDED_OVER: Self = Self::UNDISTURBED.unanswered();
     /// The kubelet's liveness probe of the API server fails eight times, ten seconds apart, before it is restarted.
-    pub const ETCD: Self = Self::outage(Duration::from_secs(150));
+    pub const ETCD: Self = Self::outage(Duration::from_secs(200));
     /// Nobody can serve until the quorum is back.
     pub const NO_QUORUM: Self = Self::outage(Duration::from_mins(4));
     /// Two who cannot hear each other both hold the address; the majority's is the later word, and clients

@@ -8,7 +8,7 @@ use std::{
     env,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{self, Output, Stdio},
     thread,
     time::Duration,
 };
@@ -114,8 +114,8 @@ impl Machine {
             return Err(Error::Invalid(format!("{} is on already", self.name())));
         }
         self.node.restore_network()?;
-        let program = env::current_exe().doing(|| "find this program's own path".to_owned())?;
-        let program = program.display().to_string();
+        // Good as long as this process is, even if a new one was built in its place.
+        let program = format!("/proc/{}/exe", process::id());
         let visible = env::join_paths(&self.visible)
             .map_err(|error| Error::Invalid(format!("a folder's name has a colon: {error}")))?;
         let variables = [
