@@ -298,7 +298,7 @@ impl World {
         let member = self.administrator()?;
         let server = self.server(member).map(|server| format!("--server={server}"));
         let server: Vec<&str> = server.iter().map(String::as_str).collect();
-        Ok(member.kubectl(&[args, &server].concat())?)
+        patiently(|| member.kubectl(&[args, &server].concat()))
     }
 
     /// Helm, likewise.
@@ -308,7 +308,7 @@ impl World {
             .server(member)
             .map(|server| format!("--kube-apiserver={server}"));
         let server: Vec<&str> = server.iter().map(String::as_str).collect();
-        Ok(member.helm(&[args, &server].concat())?)
+        patiently(|| member.helm(&[args, &server].concat()))
     }
 
     /// `kubectl apply` of a manifest.
@@ -426,6 +426,31 @@ impl World {
         })?;
         Ok(())
     }
+}
+
+/// Types a command again whose connection broke or was refused, as a person would: that is what a failover costs.
+fn patiently(command: impl Fn() -> holdfast_lab::Result<String>) -> Result<String> {
+    let mut attempts = 5;
+    loop {
+        match command() {
+            Err(error) if attempts > 0 && is_a_broken_connection(&error.to_string()) => {
+                attempts -= 1;
+                thread::sleep(Duration::from_secs(1));
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn is_a_broken_connection(complaint: &str) -> bool {
+    [
+        "connection reset by peer",
+        "connection refused",
+        "unexpected EOF",
+        "TLS handshake timeout",
+    ]
+    .iter()
+    .any(|sign| complaint.contains(sign))
 }
 
 fn say(start: Instant, what: &str) {
