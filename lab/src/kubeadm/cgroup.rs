@@ -16,7 +16,7 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// What all names of ours begin with; the sandbox's follows.
 const PREFIX: &str = "holdfast-lab-";
 /// No sandbox lives as long.
-const STALE: Duration = Duration::from_hours(24);
+const STALE: Duration = Duration::from_hours(2);
 /// A killed container's cgroup empties a moment after its last process has ended.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
