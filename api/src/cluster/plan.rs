@@ -63,6 +63,8 @@ enum Step {
 pub(super) struct Plan<'a> {
     seats: Vec<Seat<'a>>,
     sources: Vec<Source>,
+    /// What the group means on each member's node as it is written, for those that leave, too.
+    written: Vec<Option<NodeGroup>>,
     /// What each member's share of the group is in the end; `None` for one that leaves or of which nobody knows.
     shares: Vec<Option<NodeGroup>>,
     /// The one that serves, if it stays.
@@ -78,14 +80,19 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let name = group.metadata.name.as_deref().unwrap_or_default();
         let seats: Vec<Seat<'a>> = members.iter().map(|member| Seat::of(member, name)).collect();
+        let written: Vec<_> = seats
+            .iter()
+            .map(|seat| written_share(group, seat.record))
+            .collect();
         let mut shares: Vec<Option<NodeGroup>> = seats
             .iter()
-            .map(|seat| {
+            .zip(&written)
+            .map(|(seat, written)| {
                 let known = is_selected(group, seat.record)
                     || !is_deselected(group, seat.record) && seat.entry().is_some();
                 // A tombstone that is not acknowledged comes first, also for one that is selected again.
                 let free = !seat.is_dismissed() || seat.has_let_go();
-                written_share(group, seat.record).filter(|_| known && free)
+                written.clone().filter(|_| known && free)
             })
             .collect();
         let sources = peers::sources(group, &seats, &shares, is_virtual);
@@ -101,6 +108,7 @@ impl<'a> Plan<'a> {
             active: active(&seats).filter(|place| shares[*place].is_some()),
             seats,
             sources,
+            written,
             shares,
             step: Step::Go,
         };
@@ -258,7 +266,11 @@ impl<'a> Plan<'a> {
             return true;
         };
         let changes = match self.step {
-            Step::Go => theirs.is_some_and(|theirs| !same_identity(entry, theirs)),
+            // One that leaves keeps what it has until it has let go, and that may be what the group was before.
+            Step::Go => {
+                let written = self.written[other].as_ref();
+                written.is_some_and(|written| !same_identity(entry, written))
+            }
             Step::Hold | Step::Lock => (&entry.uid, entry.generation) != (&told.uid, told.generation),
         };
         changes || deaf(entry)

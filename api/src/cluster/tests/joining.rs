@@ -296,3 +296,21 @@ fn two_newcomers_that_would_be_deaf_to_each_other_are_not_admitted_together() {
     cluster.report("b").source_address = Some(address("a"));
     assert!(!cluster.may("a") && !cluster.may("b"));
 }
+
+#[test]
+fn a_newcomer_waits_for_one_that_leaves_with_what_the_group_was_before() {
+    let mut cluster = with_newcomer(multicast());
+    let leaving = ["a", "b", "c"];
+    for name in leaving {
+        cluster.deselect(name);
+    }
+    cluster.edit(|group| group.spec.interface = Some("eth1".to_owned()));
+    cluster.write(&["d"]);
+    assert!(!cluster.may("d"), "the others serve on the other interface");
+    cluster.write(&leaving);
+    for name in leaving {
+        cluster.acknowledge(name);
+    }
+    cluster.settle();
+    assert!(cluster.may("d"));
+}
