@@ -2,7 +2,7 @@
 //!
 //! The kernel keeps abstract socket names per network namespace and frees them when their owner ends, however it
 //! ends. Whoever binds the name runs; everybody else connects to it and waits. An agent that ends on purpose sends
-//! each of them its [`Predecessor`] in one line of JSON; one that is killed sends nothing, and the connection ends.
+//! each of them its [`Predecessor`](crate::engine::Predecessor) in one line of JSON; one that is killed sends nothing, and the connection ends.
 //! Either way they race for the name again, and the losers wait for the winner.
 //!
 //! Agents of the first version say nothing else, and take whatever else is said for the end. So who waits says that it listens by
