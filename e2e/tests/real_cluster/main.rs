@@ -21,6 +21,8 @@ fn main() -> std::process::ExitCode {
 
 fn scenario() -> Outcome {
     let mut world = World::bring_up()?;
-    steps::play(&mut world)?;
-    world.finish()
+    let played = steps::play(&mut world);
+    // What was measured is told, also if a step could not be played.
+    let kept = world.finish();
+    played.and(kept)
 }

@@ -47,8 +47,6 @@ pub struct World {
     pub visitor: Visitor,
     /// The checkout.
     pub root: PathBuf,
-    /// Whether administrators ask a node's own API server, and not the control plane at its address.
-    ask_node: bool,
     rows: Vec<Row>,
     broken: Vec<String>,
     start: Instant,
@@ -89,8 +87,6 @@ impl Promise {
     pub const SPLIT: Self = Self::outage(Duration::from_secs(10))
         .unanswered()
         .held_twice(Duration::from_secs(45));
-    /// The address is gone until the static Pods are back.
-    pub const UNINSTALLED: Self = Self::outage(Duration::from_mins(3));
     /// Kernels are up at once here; kubelets, etcd and API servers start on two cores.
     pub const COLD_START: Self = Self::outage(Duration::from_mins(3));
 
@@ -165,7 +161,6 @@ impl World {
             meter,
             visitor,
             root,
-            ask_node: false,
             rows: Vec::new(),
             broken: Vec::new(),
             start,
@@ -296,19 +291,13 @@ impl World {
     /// `kubectl`, by the administrator of a control-plane node that is on.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         let member = self.administrator()?;
-        let server = self.server(member).map(|server| format!("--server={server}"));
-        let server: Vec<&str> = server.iter().map(String::as_str).collect();
-        patiently(|| member.kubectl(&[args, &server].concat()))
+        patiently(|| member.kubectl(args))
     }
 
     /// Helm, likewise.
     pub fn helm(&self, args: &[&str]) -> Result<String> {
         let member = self.administrator()?;
-        let server = self
-            .server(member)
-            .map(|server| format!("--kube-apiserver={server}"));
-        let server: Vec<&str> = server.iter().map(String::as_str).collect();
-        patiently(|| member.helm(&[args, &server].concat()))
+        patiently(|| member.helm(args))
     }
 
     /// `kubectl apply` of a manifest.
@@ -327,16 +316,6 @@ impl World {
         manifest(nodes).into_iter().chain(more).collect()
     }
 
-    /// From now on administrators ask a node's own API server, because nobody will hold the address.
-    pub fn ask_nodes(&mut self) {
-        self.ask_node = true;
-    }
-
-    /// From now on administrators ask at the address again.
-    pub fn ask_address(&mut self) {
-        self.ask_node = false;
-    }
-
     fn administrator(&self) -> Result<&Member> {
         let on = |member: &&Member| member.machine().is_on() && member.role() == NodeRole::ControlPlane;
         Ok(self
@@ -344,10 +323,6 @@ impl World {
             .iter()
             .find(on)
             .ok_or("no control-plane node is on")?)
-    }
-
-    fn server(&self, member: &Member) -> Option<String> {
-        self.ask_node.then(|| format!("https://{}:{PORT}", member.ipv4()))
     }
 
     /// Who holds the address.

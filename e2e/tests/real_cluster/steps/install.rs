@@ -134,49 +134,59 @@ pub fn upgraded_and_rolled_back(world: &mut World) -> Result<()> {
     group_is_ready(world)
 }
 
-/// As docs/install.md says. Nothing is left but the definitions. Then the static Pods come back, and with them the address.
+/// Where the address leads to this cluster's own API server, the group cannot go first: kubelets and schedulers would lose the way,
+/// and with them the Job that helm waits for. So the static Pods come back, stand by, and take over when the others go.
 pub fn uninstalled(world: &mut World) -> Result<()> {
-    // The address that leads to the API server goes with the group; somebody who removes it asks a node.
-    world.ask_nodes();
-    world.kubectl(&["annotate", GROUP, "vip.holdfast.dev/allow-delete=true"])?;
-    world.kubectl(&["delete", "virtualipgroups", "--all", "--timeout=120s"])?;
-    assert!(
-        world.holders().is_empty(),
-        "who holds the address of a deleted group"
-    );
-    world.helm(&[
-        "uninstall",
-        "holdfast",
-        "--namespace",
-        NAMESPACE,
-        "--wait",
-        "--timeout",
-        "3m",
+    let active = world.active()?;
+    for name in PLANE {
+        let member = world.member(name);
+        member
+            .machine()
+            .run("mv", &[ASIDE, &format!("{MANIFESTS}/holdfast.yaml")])?;
+        wait_until(&format!("two agents are on {name}"), PATIENCE, || {
+            thread::sleep(Duration::from_millis(200));
+            Ok(member.pids_of("holdfast-agent")?.len() == 2)
+        })?;
+    }
+    thread::sleep(Duration::from_secs(5));
+    world.helm(&["uninstall", "holdfast", "--namespace", NAMESPACE, "--no-hooks"])?;
+    for name in PLANE {
+        let member = world.member(name);
+        wait_until(&format!("one agent is left on {name}"), PATIENCE, || {
+            thread::sleep(Duration::from_millis(200));
+            Ok(member.pids_of("holdfast-agent")?.len() == 1)
+        })?;
+    }
+    world.expect_active(&active, "nothing moves when the static Pods take over");
+    // Nobody is left who would take the finalizer away.
+    world.kubectl(&[
+        "patch",
+        GROUP,
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":null}}"#,
     ])?;
+    for kind in ["virtualipgroups", "virtualipnodes"] {
+        world.kubectl(&["delete", kind, "--all", "--timeout=60s"])?;
+    }
+    world.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
     let left = world.kubectl(&["get", "virtualipgroups,virtualipnodes", "-o", "name"])?;
     assert_eq!(left, "", "objects that are left");
-    world.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
     for name in PLANE {
         let machine = world.member(name).machine();
-        for (what, arguments) in [
-            ("addresses", &["ip", "-o", "addr"][..]),
-            ("routes", &["ip", "route", "show", "table", "all"]),
-            ("links", &["ip", "-d", "link", "show", "type", "macvlan"]),
-            ("tables", &["nft", "list", "tables"]),
+        let holds = machine.run("ip", &["-o", "addr"])?.contains("10.77.0.100");
+        assert_eq!(holds, name == active, "whether {name} holds the address");
+        for command in [
+            &["ip", "link", "show", "type", "macvlan"][..],
+            &["nft", "list", "tables"],
         ] {
-            let said = machine.run(arguments[0], &arguments[1..])?;
-            for trace in ["10.77.0.100", "holdfast", "vrrp"] {
-                assert!(!said.contains(trace), "{what} that are left on {name}: {said}");
+            let said = machine.run(command[0], &command[1..])?;
+            for trace in ["holdfast", "vrrp"] {
+                assert!(!said.contains(trace), "{command:?} on {name}: {said}");
             }
         }
     }
-    for name in PLANE {
-        let back = format!("{MANIFESTS}/holdfast.yaml");
-        world.member(name).machine().run("mv", &[ASIDE, &back])?;
-    }
-    world.visitor.wait_for_answers(PATIENCE)?;
-    world.ask_address();
-    world.active().map(drop)
+    Ok(())
 }
 
 fn drain(world: &World, node: &str) -> Result<()> {

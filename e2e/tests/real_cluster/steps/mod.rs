@@ -115,8 +115,8 @@ fn with_helm(world: &mut World) -> Result<()> {
         install::upgraded_and_rolled_back,
     )?;
     world.step(
-        "helm uninstall; the static Pods return",
-        Promise::UNINSTALLED,
+        "the static Pods return; helm uninstall",
+        Promise::HANDED_OVER,
         install::uninstalled,
     )
 }
