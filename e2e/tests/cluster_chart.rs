@@ -80,6 +80,7 @@ agent.hostPaths=["/a","/b"] => agent container/volumeMounts has {"name":"host-1"
 agent.hostPaths=["/a","/b"] => agent pod/volumes has {"name":"host-1","hostPath":{"path":"/b"}}
 agent.exec.enabled=true; agent.exec.allow=["/a"] => agent container/args has "--exec-allow=/a"
 agent.exec.enabled=true; agent.exec.allow=["/a"]; agent.exec.insecure=true => agent container/args has "--exec-insecure"
+agent.keepConnections=true => agent container/args has "--keep-connections"
 agent.dbusSocket="/s" => agent container/env has {"name":"DBUS_SYSTEM_BUS_ADDRESS","value":"unix:path=/s"}
 agent.dbusSocket="/s" => agent container/volumeMounts has {"name":"dbus","mountPath":"/s"}
 agent.dbusSocket="/s" => agent pod/volumes has {"name":"dbus","hostPath":{"path":"/s","type":"Socket"}}
