@@ -76,10 +76,10 @@ impl Promise {
         .held_twice(Duration::from_millis(2500));
     /// Three probes of at most a second fail, and the address is handed over.
     pub const API_SERVER: Self = Self::outage(Duration::from_secs(7)).unanswered();
+    /// The same, but the API server waits up to two seconds for its own etcd before it says that it is not ready.
+    pub const ETCD: Self = Self::outage(Duration::from_secs(9)).unanswered();
     /// The address is handed over, and nobody notices.
     pub const HANDED_OVER: Self = Self::UNDISTURBED.unanswered();
-    /// The kubelet's liveness probe of the API server fails eight times, ten seconds apart, before it is restarted.
-    pub const ETCD: Self = Self::outage(Duration::from_secs(200));
     /// Nobody can serve until the quorum is back.
     pub const NO_QUORUM: Self = Self::outage(Duration::from_mins(4));
     /// Two who cannot hear each other both hold the address; the majority's is the later word, and clients

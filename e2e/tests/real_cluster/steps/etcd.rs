@@ -14,8 +14,7 @@ use crate::world::{PATIENCE, PLANE, VIP, World};
 /// Where the manifest of an etcd that is to be lost is put.
 const ASIDE: &str = "/etc/kubernetes/etcd.yaml";
 
-/// The API server beside it knows no other etcd. The preset does not ask it about etcd, so the address goes when the kubelet has
-/// restarted it, and it does not start.
+/// The API server beside it knows no other etcd and is not ready without it: the address goes to a node whose etcd is there.
 pub fn member_lost(world: &mut World) -> Result<()> {
     let active = world.active()?;
     take_away(world, &active)?;
@@ -23,7 +22,7 @@ pub fn member_lost(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// No API server is of use: the address stays where it is, on one node.
+/// No API server is ready: the address stays on one node, once all probes have found out.
 pub fn quorum_lost(world: &mut World) -> Result<()> {
     let active = world.active()?;
     take_away(world, &active)?;
