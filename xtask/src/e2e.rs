@@ -10,17 +10,19 @@ use crate::{assets, images, process, system};
 const TEST: &str = "real_cluster";
 
 /// Runs the scenario; `write` replaces the table in docs/reliability.md by the one of this run.
-pub fn run(workspace: &Workspace, write: bool) -> Result<()> {
+pub fn run(workspace: &Workspace, kubernetes: assets::Kubernetes, write: bool) -> Result<()> {
     if !system::is_root() {
         bail!("make e2e runs kubelets and containers, which needs root: sudo make e2e");
     }
     deps::ensure(&[Purpose::Cluster])?;
-    assets::ensure(workspace, assets::Set::E2e)?;
+    assets::ensure_with(workspace, assets::Set::E2e, kubernetes)?;
     let arch = images::Arch::of_this_machine();
     images::run(workspace, arch, None)?;
     let build = workspace.build_folder();
+    let (variable, version) = kubernetes.environment();
     let mut test = workspace.cargo(&["test", "--locked", "-p", "holdfast-e2e", "--test", TEST]);
     test.args(["--", "--nocapture"])
+        .env(variable, version)
         .env("HOLDFAST_IMAGES", build.join("images"))
         // The very program that is in the image.
         .env(

@@ -90,6 +90,9 @@ enum Command {
         /// For which tests
         #[arg(long = "for", value_enum, default_value_t = assets::Set::Api)]
         set: assets::Set,
+        /// Of which supported Kubernetes [default: what HOLDFAST_KUBERNETES says, or newest]
+        #[arg(long, value_enum, value_name = "VERSION")]
+        kubernetes: Option<assets::Kubernetes>,
     },
     /// Write container images of operator and agent to target/images, without a container engine
     Images {
@@ -105,6 +108,9 @@ enum Command {
         /// Write the outages into docs/reliability.md
         #[arg(long)]
         write: bool,
+        /// Of which supported Kubernetes [default: what HOLDFAST_KUBERNETES says, or newest]
+        #[arg(long, value_enum, value_name = "VERSION")]
+        kubernetes: Option<assets::Kubernetes>,
     },
     /// Delete what these commands built for themselves outside the checkout
     CleanCache,
@@ -148,14 +154,19 @@ fn run(command: Command) -> Result<()> {
         Command::Fmt => process::run(&mut workspace.cargo(&["fmt", "--all"])),
         Command::Book => book::run(&workspace),
         Command::Generate { check } => generate::run(&workspace, check),
-        Command::Assets { set } => assets::ensure(&workspace, set),
+        Command::Assets { set, kubernetes } => assets::ensure_with(&workspace, set, wanted(kubernetes)?),
         Command::Manifest { check } => manifest::run(&workspace, check),
         Command::Images { arch, source } => images::run(
             &workspace,
             arch.unwrap_or_else(images::Arch::of_this_machine),
             source,
         ),
-        Command::E2e { write } => e2e::run(&workspace, write),
+        Command::E2e { write, kubernetes } => e2e::run(&workspace, wanted(kubernetes)?, write),
         Command::CleanCache => cache::clean(),
     }
+}
+
+/// The Kubernetes that a switch asks for, or the environment.
+fn wanted(kubernetes: Option<assets::Kubernetes>) -> Result<assets::Kubernetes> {
+    kubernetes.map_or_else(assets::Kubernetes::from_environment, Ok)
 }

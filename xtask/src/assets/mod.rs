@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub use self::kubernetes::Kubernetes;
 pub use self::modules::Set;
-use self::modules::{MODULES, Program, Versions};
+use self::modules::{Module, Program, Versions};
 use crate::workspace::Workspace;
 use crate::{cache, process, system};
 
+mod kubernetes;
 mod modules;
 
 /// A folder with etcd, kube-apiserver and kubectl, as envtest has it; what is in it is not built.
@@ -24,10 +26,16 @@ const USUAL_GO: &str = "/usr/local/go/bin/go";
 /// How often a build that takes minutes says that it is still at it.
 const PROGRESS: Duration = Duration::from_secs(30);
 
-/// Builds what of `set` is neither in the cache nor in the folder that `KUBEBUILDER_ASSETS` names.
+/// Builds what of `set` is neither in the cache nor in the folder that `KUBEBUILDER_ASSETS` names, with the Kubernetes that the
+/// environment names.
+pub fn ensure(workspace: &Workspace, set: Set) -> Result<()> {
+    ensure_with(workspace, set, Kubernetes::from_environment()?)
+}
+
+/// The same with this Kubernetes.
 ///
 /// A real cluster takes nothing from that folder: its programs must be of one version, and static, for its images.
-pub fn ensure(workspace: &Workspace, set: Set) -> Result<()> {
+pub fn ensure_with(workspace: &Workspace, set: Set, kubernetes: Kubernetes) -> Result<()> {
     let envtest = env::var_os(ENVTEST_VARIABLE)
         .filter(|folder| set == Set::Api && !folder.is_empty())
         .map(PathBuf::from);
@@ -37,7 +45,7 @@ pub fn ensure(workspace: &Workspace, set: Set) -> Result<()> {
     let assets = cache::assets()?;
     fs::create_dir_all(&assets).with_context(|| format!("cannot create {}", assets.display()))?;
     let _lock = lock(&assets)?;
-    for module in MODULES {
+    for module in Module::all_for(kubernetes) {
         let go_mod = module.go_mod(workspace)?;
         let versions = Versions(&go_mod);
         let folder = module.built(&assets, &versions)?;
@@ -60,8 +68,7 @@ pub fn ensure(workspace: &Workspace, set: Set) -> Result<()> {
 
 /// Where [`ensure`] builds the program `name`.
 pub fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    let module = MODULES
-        .iter()
+    let module = Module::all_for(Kubernetes::from_environment()?)
         .find(|module| module.programs.iter().any(|program| program.name == name))
         .with_context(|| format!("{name} is not among the programs that are built"))?;
     let go_mod = module.go_mod(workspace)?;
@@ -69,7 +76,7 @@ pub fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
 }
 
 fn check_envtest(folder: &Path) -> Result<()> {
-    let programs = MODULES.iter().flat_map(|module| module.programs);
+    let programs = Module::all_for(Kubernetes::Newest).flat_map(|module| module.programs);
     let missing: Vec<_> = programs
         .filter(|program| program.in_envtest && !system::is_executable(&folder.join(program.name)))
         .map(|program| program.name)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use super::kubernetes::Kubernetes;
 use crate::workspace::Workspace;
 
 /// For whom programs are built.
@@ -25,11 +26,19 @@ pub(super) struct Module {
     /// What go.mod gives a version for, which is that of the programs.
     pub path: &'static str,
     pub programs: &'static [Program],
+    /// The one that it is, if it is one of the versions of Kubernetes.
+    pub kubernetes: Option<Kubernetes>,
     /// What the linker writes into the programs, so that they know their version.
     pub stamps: fn(&Versions<'_>) -> Result<Vec<String>>,
 }
 
 impl Module {
+    /// Those that are built for tests with this Kubernetes.
+    pub fn all_for(kubernetes: Kubernetes) -> impl Iterator<Item = &'static Self> {
+        let wanted = move |module: &&Self| module.kubernetes.is_none_or(|its| its == kubernetes);
+        MODULES.iter().filter(wanted)
+    }
+
     /// Where its go.mod is.
     pub fn sources(&self, workspace: &Workspace) -> PathBuf {
         workspace.root().join("xtask/assets").join(self.folder)
@@ -78,30 +87,39 @@ impl Program {
     }
 }
 
-pub(super) const MODULES: &[Module] = &[
+const KUBERNETES: &[Program] = &[
+    Program::envtest("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    Program::envtest("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    Program::e2e(
+        "kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ),
+    Program::e2e("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    Program::e2e("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+    Program::e2e("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
+    Program::e2e("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+];
+
+const fn of_kubernetes(folder: &'static str, kubernetes: Kubernetes) -> Module {
+    Module {
+        folder,
+        path: "k8s.io/kubernetes",
+        programs: KUBERNETES,
+        kubernetes: Some(kubernetes),
+        stamps: kubernetes_stamps,
+    }
+}
+
+const MODULES: &[Module] = &[
     Module {
         folder: "etcd",
         path: "go.etcd.io/etcd/server/v3",
         programs: &[Program::envtest("etcd", "go.etcd.io/etcd/server/v3")],
+        kubernetes: None,
         stamps: |_| Ok(Vec::new()),
     },
-    Module {
-        folder: "kubernetes",
-        path: "k8s.io/kubernetes",
-        programs: &[
-            Program::envtest("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-            Program::envtest("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-            Program::e2e(
-                "kube-controller-manager",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-            ),
-            Program::e2e("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
-            Program::e2e("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
-            Program::e2e("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
-            Program::e2e("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
-        ],
-        stamps: kubernetes_stamps,
-    },
+    of_kubernetes("kubernetes", Kubernetes::Newest),
+    of_kubernetes("kubernetes-oldest", Kubernetes::Oldest),
     Module {
         folder: "helm",
         path: "helm.sh/helm/v3",
@@ -111,6 +129,7 @@ pub(super) const MODULES: &[Module] = &[
             set: Set::Api,
             in_envtest: false,
         }],
+        kubernetes: None,
         stamps: helm_stamps,
     },
     Module {
@@ -124,6 +143,7 @@ pub(super) const MODULES: &[Module] = &[
             ),
             Program::e2e("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
         ],
+        kubernetes: None,
         stamps: |_| Ok(Vec::new()),
     },
     Module {
@@ -131,6 +151,7 @@ pub(super) const MODULES: &[Module] = &[
         // It requires nothing but the language, so its version is that.
         path: "go",
         programs: &[Program::e2e("pause", "holdfast.dev/assets/pause")],
+        kubernetes: None,
         stamps: |_| Ok(Vec::new()),
     },
 ];
@@ -206,6 +227,26 @@ mod tests {
                 .any(|stamp| stamp.ends_with("chartutil.k8sVersionMinor=37")),
             "{stamps:?}"
         );
+    }
+
+    #[test]
+    fn the_oldest_kubernetes_is_the_one_that_the_chart_asks_for() {
+        let workspace = Workspace::open().unwrap();
+        let chart = fs::read_to_string(workspace.root().join("charts/holdfast/Chart.yaml")).unwrap();
+        let minor = |kubernetes| {
+            let module = Module::all_for(kubernetes).find(|module| module.kubernetes.is_some());
+            let go_mod = module.unwrap().go_mod(&workspace).unwrap();
+            let (major, minor) = major_and_minor(Versions(&go_mod).of("k8s.io/kubernetes").unwrap()).unwrap();
+            assert_eq!(major, "1");
+            minor.parse::<u32>().unwrap()
+        };
+        let (oldest, newest) = (minor(Kubernetes::Oldest), minor(Kubernetes::Newest));
+        assert!(
+            oldest < newest,
+            "1.{oldest} is built as the oldest, 1.{newest} as the newest"
+        );
+        let wanted = format!("kubeVersion: \">=1.{oldest}.0-0\"");
+        assert!(chart.lines().any(|line| line == wanted), "{wanted} in {chart}");
     }
 
     #[test]
