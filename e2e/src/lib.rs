@@ -1,5 +1,5 @@
 //! What the whole-system tests share: the agent's file as a builder, the formulas of the RFCs, pairs of routers, FRR,
-//! captures judged by tshark, visitors of a service, and clusters with a real API server. The tests are in `tests/`, one theme a file.
+//! captures judged by tshark, visitors of a service, the guide for kubeadm, and clusters with a real API server. The tests are in `tests/`, one theme a file.
 
 pub mod capture;
 pub mod chart;
@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod formula;
 pub mod frr;
 pub mod group;
+pub mod guide;
 pub mod look;
 pub mod pair;
 pub mod visitor;
