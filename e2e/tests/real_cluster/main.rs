@@ -9,8 +9,6 @@ use std::time::Duration;
 use holdfast_lab::harness::{Case, Outcome, main as run};
 
 mod steps;
-mod table;
-mod visitor;
 mod world;
 
 use world::World;

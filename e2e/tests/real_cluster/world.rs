@@ -2,23 +2,21 @@
 
 use std::{
     env, fs,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{
+    Result,
+    outages::{self, Client, Connection, Row, Service},
+};
 use holdfast_lab::{
     Lab, Meter, Node,
     agent::agent_binary,
     kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture},
     wait_until,
-};
-
-use crate::{
-    table::{self, Row},
-    visitor::{Connection, Visitor},
 };
 
 /// The control plane's address.
@@ -30,6 +28,8 @@ const WORKER: &str = "w-1";
 const IMAGES_VARIABLE: &str = "HOLDFAST_IMAGES";
 /// The file that the table is written to, if it is to be.
 const WRITE_VARIABLE: &str = "HOLDFAST_E2E_WRITE";
+/// The place of the table in that file.
+const TABLE: &str = "control-plane";
 /// Where the guide puts the agent's program on a control-plane node.
 pub const AGENT: &str = "/usr/local/bin/holdfast-agent";
 /// How long a container, a Node or a leader may take to be there again, on two cores that run four nodes.
@@ -44,7 +44,7 @@ pub struct World {
     /// Tells who holds the address, by the kernel's word.
     pub meter: Meter,
     /// Uses the control plane.
-    pub visitor: Visitor,
+    pub visitor: Client,
     /// The checkout.
     pub root: PathBuf,
     rows: Vec<Row>,
@@ -148,7 +148,8 @@ impl World {
         let meter = Meter::start(&client, &watched, &[VIP])?;
         meter.wait_for_holders(VIP, &PLANE[..1], PATIENCE)?;
         let ca = members[0].machine().read("/etc/kubernetes/pki/ca.crt")?;
-        let visitor = Visitor::start(&client, VIP, &ca)?;
+        let readyz = Service::https(SocketAddr::new(VIP, PORT), "/readyz", &ca)?;
+        let visitor = Client::start(&client, readyz, &[Connection::New, Connection::Established]);
         visitor.wait_for_answers(PATIENCE)?;
 
         let (joining, invitation) = (Instant::now(), site.invitation(&members[0])?);
@@ -234,9 +235,9 @@ impl World {
 
     /// Prints the table, keeps it if that was asked for, and fails if a promise was not kept.
     pub fn finish(self) -> Result<()> {
-        println!("\n{}", table::markdown(&self.rows));
+        println!("\n{}", outages::markdown(&self.rows));
         if let Some(file) = env::var_os(WRITE_VARIABLE) {
-            table::write(Path::new(&file), &self.rows)?;
+            outages::write(Path::new(&file), TABLE, &self.rows)?;
         }
         if self.broken.is_empty() {
             return Ok(());

@@ -1,0 +1,112 @@
+//! What each step cost those who used the services: a table, printed and kept.
+
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
+
+use crate::Result;
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What was done.
+    pub step: &'static str,
+    /// The longest time in which no new connection was answered.
+    pub new: Duration,
+    /// The longest time in which the established connection, made anew at once when it broke, was not answered.
+    pub established: Duration,
+    /// For how long two nodes held the address.
+    pub held_twice: Duration,
+    /// How long the step took.
+    pub time: Duration,
+}
+
+/// All of them, as Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut table = String::from(
+        "| step | new connections: longest outage | established: longest outage | held by two nodes | took |\n\
+         |---|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {} s |",
+            row.step,
+            seconds(row.new),
+            seconds(row.established),
+            if row.held_twice.is_zero() {
+                "never".to_owned()
+            } else {
+                seconds(row.held_twice)
+            },
+            row.time.as_secs()
+        );
+    }
+    table
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+/// Puts the table into the file, between the marks `<!-- begin NAME: written by … -->` and `<!-- end NAME -->`.
+///
+/// # Errors
+/// When the file cannot be read or written, or has no such marks.
+pub fn write(file: &Path, name: &str, rows: &[Row]) -> Result<()> {
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = with_table(&text, name, &markdown(rows))
+        .ok_or_else(|| format!("{} has no marks for the table {name}", file.display()))?;
+    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    println!("wrote the table {name} to {}", file.display());
+    Ok(())
+}
+
+/// `text` with `table` in the place called `name`, if it has one.
+fn with_table(text: &str, name: &str, table: &str) -> Option<String> {
+    let begin = format!("<!-- begin {name}: written by `cargo xtask e2e --write` -->");
+    let end = format!("<!-- end {name} -->");
+    let (before, rest) = text.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{table}\n{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: Row = Row {
+        step: "a node is lost",
+        new: Duration::from_millis(3496),
+        established: Duration::from_millis(6900),
+        held_twice: Duration::ZERO,
+        time: Duration::from_millis(12_900),
+    };
+
+    #[test]
+    fn a_step_is_a_line_of_the_table() {
+        let table = markdown(&[ROW]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines[2..],
+            ["| a node is lost | 3.50 s | 6.90 s | never | 12 s |"]
+        );
+    }
+
+    #[test]
+    fn a_table_replaces_the_one_in_its_place_and_nothing_else() {
+        let begin = "<!-- begin x: written by `cargo xtask e2e --write` -->";
+        let text = format!("before\n\n{begin}\nold\n<!-- end x -->\n\nafter\n");
+        let new = with_table(&text, "x", "new\n").unwrap_or_default();
+        assert_eq!(
+            new,
+            format!("before\n\n{begin}\n\nnew\n\n<!-- end x -->\n\nafter\n")
+        );
+        assert_eq!(
+            with_table(&new, "x", "new\n"),
+            Some(new),
+            "again, it changes nothing"
+        );
+        assert_eq!(with_table(&text, "y", "new\n"), None);
+    }
+}
