@@ -80,8 +80,8 @@ pub(crate) const fn of_state(reason: Reason) -> &'static str {
         Reason::Shutdown => "The agent was told to stop.",
         Reason::Reconfigured => "The member was told another configuration, and began anew.",
         Reason::TimeGap => {
-            "The agent had not run for too long to know whether it still holds the addresses: the machine slept, or its \
-             processor was busy."
+            "The agent had not run for too long to know whether it still holds the addresses: its process was stopped, or got \
+             no processor."
         }
         Reason::Resumed => "The agent was restarted and goes on where the one before it ended.",
     }
