@@ -38,8 +38,12 @@ pub enum DropReason {
     /// VRRPv2: no password, or another, or one where none is configured.
     #[error("carries another authentication type or password")]
     AuthenticationMismatch,
-    /// The packet came from this router's own address: a loop, or an address used twice.
-    #[error("carries this router's own source address: a loop in the network, or a duplicate address")]
+    /// The packet came from this router's own address: it is listed among its own peers, the network loops, or the
+    /// address is used twice.
+    #[error(
+        "carries this router's own source address: it stands among its own peers, the network loops, or the address is \
+         used twice"
+    )]
     OwnAddress,
     /// The packet speaks for another virtual router; the caller found the wrong one.
     #[error("speaks for virtual router {theirs}, this one is {ours}")]
