@@ -76,17 +76,22 @@ fn is_ours(arg: &Arg) -> bool {
     !added && !arg.is_hide_set()
 }
 
-/// As one would type it: `-o, --output FORMAT`.
+/// As one would type it: `-o, --output FORMAT`, or `--write[=PATH]` where the value may be left out.
 fn name(arg: &Arg) -> String {
     let short = arg.get_short().map(|short| format!("-{short}"));
     let long = arg.get_long().map(|long| format!("--{long}"));
     let names: Vec<String> = short.into_iter().chain(long).collect();
+    let names = names.join(", ");
     let values = arg.get_value_names().unwrap_or_default().join(" ");
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    match (names.is_empty(), takes_value) {
-        (true, _) => values,
-        (false, true) => format!("{} {values}", names.join(", ")),
-        (false, false) => names.join(", "),
+    let may_be_left_out = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+    match (takes_value, may_be_left_out, arg.is_require_equals_set()) {
+        _ if names.is_empty() => values,
+        (false, _, _) => names,
+        (true, false, false) => format!("{names} {values}"),
+        (true, false, true) => format!("{names}={values}"),
+        (true, true, false) => format!("{names} [{values}]"),
+        (true, true, true) => format!("{names}[={values}]"),
     }
 }
 
@@ -161,6 +166,22 @@ mod tests {
                 "| `FILE` | required |  | What to read |",
             ]
         );
+    }
+
+    #[test]
+    fn a_value_is_written_as_the_help_of_clap_writes_it() {
+        for (values, equals, typed) in [
+            (1..=1, false, "--to PATH"),
+            (1..=1, true, "--to=PATH"),
+            (0..=1, false, "--to [PATH]"),
+            (0..=1, true, "--to[=PATH]"),
+        ] {
+            let to = Arg::new("to").long("to").value_name("PATH");
+            let mut command = Command::new("x").arg(to.num_args(values).require_equals(equals));
+            let help = command.render_help().to_string().replace(['<', '>'], "");
+            assert!(help.lines().any(|line| line.trim() == typed), "{typed}: {help}");
+            assert_eq!(rows(&command), [format!("| `{typed}` |  |  |  |")]);
+        }
     }
 
     #[test]
