@@ -39,23 +39,20 @@ const LICENSE: &str = include_str!("../../LICENSE");
 
 /// Writes all images for `arch` to images/ in the build folder; `url` is where the sources are published.
 pub fn run(workspace: &Workspace, arch: Arch, url: Option<String>) -> Result<()> {
-    deps::ensure(&[arch.purpose()])?;
-    let folder = workspace.build_folder().join("images");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let maker = Maker {
-        workspace,
-        arch,
-        folder,
-        origin: origin(workspace, url)?,
-        crates: Crates::of(workspace, arch)?,
-    };
-    let operator = maker.program(&OPERATOR)?;
-    maker.image(&OPERATOR, &[operator])?;
-    let agent = maker.program(&AGENT)?;
-    let layers = [agent];
-    maker.image(&AGENT, &layers)?;
-    let [agent] = layers;
+    let maker = Maker::new(workspace, arch, origin(workspace, url)?)?;
+    let agent = maker.operator_and_agent()?;
     maker.image(&AGENT_WITH_TOOLS, &[agent, maker.tools()?])
+}
+
+/// Writes the images of operator and agent alone, tagged `tag`, and returns the folder that they are in.
+pub fn tagged(workspace: &Workspace, arch: Arch, tag: &str) -> Result<PathBuf> {
+    let origin = Origin {
+        version: tag.to_owned(),
+        ..origin(workspace, None)?
+    };
+    let maker = Maker::new(workspace, arch, origin)?;
+    maker.operator_and_agent()?;
+    Ok(maker.folder)
 }
 
 /// What every image of one call has in common.
@@ -68,7 +65,30 @@ struct Maker<'w> {
     crates: Crates,
 }
 
-impl Maker<'_> {
+impl<'w> Maker<'w> {
+    fn new(workspace: &'w Workspace, arch: Arch, origin: Origin) -> Result<Self> {
+        deps::ensure(&[arch.purpose()])?;
+        let folder = workspace.build_folder().join("images");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self {
+            workspace,
+            arch,
+            folder,
+            origin,
+            crates: Crates::of(workspace, arch)?,
+        })
+    }
+
+    /// Writes both images, and returns the agent's layer.
+    fn operator_and_agent(&self) -> Result<Layer> {
+        let operator = self.program(&OPERATOR)?;
+        self.image(&OPERATOR, &[operator])?;
+        let agent = [self.program(&AGENT)?];
+        self.image(&AGENT, &agent)?;
+        let [agent] = agent;
+        Ok(agent)
+    }
+
     /// The layer with a recipe's program, and its bill of materials beside the archive too.
     fn program(&self, recipe: &Recipe) -> Result<Layer> {
         let program = program::build(self.workspace, recipe.name, self.arch, &self.crates)?;
@@ -166,7 +186,7 @@ fn origin(workspace: &Workspace, url: Option<String>) -> Result<Origin> {
     let changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
     let suffix = if changed { "-dirty" } else { "" };
     Ok(Origin {
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: format!("{}{suffix}", git(&["rev-parse", "HEAD"])?),
         time,
         url,

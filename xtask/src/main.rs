@@ -26,6 +26,7 @@ mod links;
 mod makefile;
 mod manifest;
 mod markdown;
+mod previous;
 mod process;
 mod system;
 mod tally;
@@ -111,6 +112,9 @@ enum Command {
         /// Of which supported Kubernetes [default: what HOLDFAST_KUBERNETES says, or newest]
         #[arg(long, value_enum, value_name = "VERSION")]
         kubernetes: Option<assets::Kubernetes>,
+        /// Also run its agents under this operator, and its operator over these agents; as git names it, such as HEAD~9
+        #[arg(long, value_name = "REVISION")]
+        previous: Option<String>,
     },
     /// Delete what these commands built for themselves outside the checkout
     CleanCache,
@@ -161,7 +165,11 @@ fn run(command: Command) -> Result<()> {
             arch.unwrap_or_else(images::Arch::of_this_machine),
             source,
         ),
-        Command::E2e { write, kubernetes } => e2e::run(&workspace, wanted(kubernetes)?, write),
+        Command::E2e {
+            write,
+            kubernetes,
+            previous,
+        } => e2e::run(&workspace, wanted(kubernetes)?, previous.as_deref(), write),
         Command::CleanCache => cache::clean(),
     }
 }

@@ -36,6 +36,11 @@ impl Workspace {
         })
     }
 
+    /// Another checkout, which is built into `builds`.
+    pub const fn elsewhere(root: PathBuf, builds: PathBuf) -> Self {
+        Self { root, builds }
+    }
+
     /// The checkout's top folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -54,7 +59,10 @@ impl Workspace {
     /// Cargo, in the checkout's top folder, in the version that rust-toolchain.toml names.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let mut cargo = system::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(&self.root).args(arguments);
+        cargo
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.builds)
+            .args(arguments);
         cargo
     }
 

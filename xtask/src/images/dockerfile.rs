@@ -41,7 +41,7 @@ fn stage_of(recipe: &Recipe) -> String {
 #[test]
 fn each_image_has_its_labels() {
     let origin = Origin {
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: String::new(),
         time: Timestamp::UNIX_EPOCH,
         url: None,

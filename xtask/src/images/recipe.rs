@@ -60,8 +60,8 @@ pub const AGENT_WITH_TOOLS: Recipe = Recipe {
 
 /// Which state of the sources an image is made of.
 pub struct Origin {
-    /// Holdfast's version.
-    pub version: &'static str,
+    /// Holdfast's version, or what stands for it.
+    pub version: String,
     /// The commit, with `-dirty` if there were changes beside it.
     pub revision: String,
     /// When that was: the time of everything in the image.
@@ -121,7 +121,7 @@ mod tests {
 
     fn origin() -> Origin {
         Origin {
-            version: "0.1.0",
+            version: "0.1.0".to_owned(),
             revision: "e569963".to_owned(),
             time: Timestamp::from_second(1_700_000_000).unwrap(),
             url: None,
