@@ -1,4 +1,5 @@
 # Every recipe is one line: the work is done by xtask (xtask/src), which `cargo xtask --help` explains too.
+# `HOLDFAST_KUBERNETES=oldest` after assets, test-api or e2e takes the oldest supported Kubernetes instead of the newest.
 # xtask/bootstrap.sh looks for what must be there before cargo can build anything: cargo and a C linker.
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
