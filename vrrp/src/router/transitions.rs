@@ -2,7 +2,7 @@
 
 use crate::state::{Reason, State};
 
-/// Every change of state that a virtual router makes, with every reason it has for it. docs/state-machine.md draws it.
+/// Every change of state that a virtual router makes, with every reason it has for it. docs/pictures/states.svg draws it.
 pub const TRANSITIONS: &[(State, State, Reason)] = {
     use Reason::{
         ActiveResigned, ActiveSilent, ActiveUnfit, AddressOwner, Demoted, Faulted, HigherAddress,
