@@ -1,5 +1,5 @@
-//! What probes say, as the API has it: words change with verdicts and never with runs, and a node with very many of them says
-//! less about each. Pure.
+//! What probes say and warn of, as the API has it: words change with verdicts and never with runs, and a node with very many of
+//! them says less about each. Pure.
 
 use holdfast_api::v1alpha1::{NodeGroupStatus, ProbeStatus, ProbeVerdict};
 use jiff::SignedDuration;
@@ -10,12 +10,15 @@ use crate::status;
 /// The longest message that the API server takes.
 const MESSAGE_CHARS: usize = 4096;
 
-/// How many bytes what is said of all probes and priorities of a node may have. An object has 1.5 MiB at most (etcd's default),
+/// How many bytes what is said of all probes, their warnings and the priorities of a node may have. An object has 1.5 MiB at most (etcd's default),
 /// and there is more in this one.
 const MOST_BYTES: usize = 384 << 10;
 
 /// What one probe costs beside its name and its message.
 const PROBE_BYTES: usize = 120;
+
+/// What one warning costs beside its reason and its message.
+const WARNING_BYTES: usize = 30;
 
 /// For how long a verdict has to have lasted for its change to be reported at once: what changes all the time is reported like
 /// everything else that nobody waits for.
@@ -27,6 +30,10 @@ struct Detail {
     explained: usize,
     passing: bool,
     failing: bool,
+    /// So many warnings of each group, the first ones.
+    warnings: usize,
+    /// So much of each; its reason is always there.
+    warning: usize,
 }
 
 /// From everything to as much as fits whatever there is.
@@ -36,24 +43,32 @@ const DETAILS: [Detail; 4] = [
         explained: 1024,
         passing: true,
         failing: true,
+        warnings: 16,
+        warning: 1024,
     },
     Detail {
         message: 256,
         explained: 256,
         passing: true,
         failing: true,
+        warnings: 4,
+        warning: 256,
     },
     Detail {
         message: 64,
         explained: 128,
         passing: false,
         failing: true,
+        warnings: 1,
+        warning: 64,
     },
     Detail {
         message: 0,
         explained: 128,
         passing: false,
         failing: false,
+        warnings: 1,
+        warning: 0,
     },
 ];
 
@@ -76,7 +91,7 @@ pub fn status(probe: &status::ProbeStatus) -> ProbeStatus {
     }
 }
 
-/// Says as much of all probes as there is room for.
+/// Says as much of all probes and warnings as there is room for.
 pub fn fit(groups: &mut [NodeGroupStatus]) {
     for detail in &DETAILS {
         for group in &mut *groups {
@@ -116,6 +131,13 @@ impl Detail {
         if let Some(explained) = &mut group.priority_explained {
             cut(explained, self.explained);
         }
+        group.warnings.truncate(self.warnings);
+        for warning in &mut group.warnings {
+            if let Some(message) = &mut warning.message {
+                cut(message, self.warning);
+            }
+            warning.message.take_if(|message| message.is_empty());
+        }
     }
 }
 
@@ -125,7 +147,11 @@ fn bytes(group: &NodeGroupStatus) -> usize {
         .probes
         .iter()
         .map(|probe| PROBE_BYTES + probe.name.len() + text(&probe.message));
-    probes.sum::<usize>() + text(&group.priority_explained)
+    let warnings = group
+        .warnings
+        .iter()
+        .map(|warning| WARNING_BYTES + warning.reason.len() + text(&warning.message));
+    probes.sum::<usize>() + warnings.sum::<usize>() + text(&group.priority_explained)
 }
 
 fn cut(text: &mut String, chars: usize) {
@@ -211,6 +237,37 @@ mod tests {
         let said = node(&groups);
         assert!(said.iter().map(bytes).sum::<usize>() <= MOST_BYTES);
         assert_eq!(said[0].priority_explained.as_deref(), Some("200 base"));
+    }
+
+    #[test]
+    fn warnings_have_to_fit_too_and_one_of_each_group_stays() {
+        let warning = status::FaultStatus {
+            reason: "CertificateDoesNotCoverVIP".to_owned(),
+            message: "x".repeat(5000),
+        };
+        for (groups, failing, shown, message) in [
+            (10, 0, 16, Some(1024)),
+            (100, 0, 4, Some(256)),
+            (1024, 0, 1, Some(64)),
+            (1024, 16, 1, None),
+        ] {
+            let mut node_groups = many(groups, failing, "gone");
+            for group in &mut node_groups {
+                group.warnings = vec![warning.clone(); 20];
+                for probe in &mut group.probes {
+                    probe.verdict = "Failing".to_owned();
+                }
+            }
+            let said = node(&node_groups);
+            for group in &said {
+                assert_eq!(group.warnings.len(), shown, "{groups} groups");
+                assert_eq!(group.warnings[0].reason, warning.reason);
+                assert_eq!(group.warnings[0].message.as_ref().map(String::len), message);
+            }
+            assert!(said.iter().map(bytes).sum::<usize>() <= MOST_BYTES);
+            let json = serde_json::to_vec(&said).unwrap();
+            assert!(json.len() < 1 << 20, "{} bytes", json.len());
+        }
     }
 
     #[test]
