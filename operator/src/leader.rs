@@ -18,6 +18,7 @@ mod tests;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use holdfast_client::{Backoff, chance};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -27,7 +28,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::error::{Category, because};
-use crate::queue::Backoff;
 
 /// The name of the operators' Lease in Holdfast's namespace.
 pub const LEASE_NAME: &str = "holdfast-operator";
@@ -171,7 +171,7 @@ impl Elector {
             // A leader renews on time; the others come at different times.
             let pause = match self.renewed {
                 Some(_) => RETRY_PERIOD,
-                None => pace.failed() + RETRY_PERIOD / 4,
+                None => pace.failed(chance()) + RETRY_PERIOD / 4,
             };
             let next = began + pause;
             let next = self.deadline().map_or(next, |deadline| next.min(deadline));

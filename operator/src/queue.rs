@@ -1,54 +1,11 @@
 //! What waits to be reconciled, and when: each key once, debounced, never twice at a time, later and later while it fails.
 //! Pure: the driver brings the time.
 
-use core::hash::BuildHasher as _;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::RandomState;
 
+use holdfast_client::{Backoff, chance};
 use tokio::time::Instant;
-
-/// Doubles from `first` to `last`, each time somewhere in the upper half, so that replicas and keys do not march in step.
-#[derive(Clone, Debug)]
-pub struct Backoff {
-    first: Duration,
-    last: Duration,
-    failures: u32,
-    salt: RandomState,
-}
-
-impl Backoff {
-    /// A backoff that has seen no failure.
-    pub fn new(first: Duration, last: Duration) -> Self {
-        Self {
-            first,
-            last,
-            failures: 0,
-            salt: RandomState::new(),
-        }
-    }
-
-    /// How long to wait after one more failure.
-    pub fn failed(&mut self) -> Duration {
-        let full = self
-            .first
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.last);
-        self.failures = self.failures.saturating_add(1);
-        let share = u32::try_from(self.salt.hash_one(self.failures) % 500).unwrap_or(0) + 500;
-        full * share / 1000
-    }
-
-    /// Back to the beginning.
-    pub fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// How many failures there have been in a row.
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
-}
 
 /// Keys and when each is due. See the module.
 #[derive(Debug)]
@@ -157,7 +114,7 @@ impl Queue {
                     backoff: Backoff::new(KEY_BACKOFF.0, KEY_BACKOFF.1),
                     not_before: now,
                 });
-                failing.not_before = now + failing.backoff.failed();
+                failing.not_before = now + failing.backoff.failed(chance());
                 self.put_off(key);
                 self.wait_until(key, now);
             }
@@ -165,7 +122,7 @@ impl Queue {
                 self.unserved.insert(key.to_owned());
                 // Turns that were under way together fail together, and count once.
                 if self.paused_until.is_none_or(|until| until <= now) {
-                    self.paused_until = Some(now + self.pause.failed());
+                    self.paused_until = Some(now + self.pause.failed(chance()));
                 }
                 self.wait_until(key, now);
             }

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use holdfast_client::{Backoff, chance};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
@@ -21,7 +22,6 @@ use crate::error::because;
 use crate::http::Answers;
 use crate::leader::{Elector, Ended, Leadership};
 use crate::metrics::Metrics;
-use crate::queue::Backoff;
 use crate::world::{Controller, World};
 use crate::write::Writer;
 use crate::{controller, events, http, watch as watches};
@@ -140,7 +140,7 @@ async fn lead(context: Arc<Context>, leadership: Arc<Leadership>, mut stop: watc
     while let Err(error) = context.writer.read_nodes().await {
         tracing::warn!("before leading: {error}; trying again");
         tokio::select! {
-            () = tokio::time::sleep(backoff.failed()) => {}
+            () = tokio::time::sleep(backoff.failed(chance())) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -172,7 +172,7 @@ async fn cluster_uid(client: &Client) -> String {
         tracing::warn!(
             "asking which cluster this is (the UID of namespace kube-system): {why}; trying again"
         );
-        tokio::time::sleep(backoff.failed()).await;
+        tokio::time::sleep(backoff.failed(chance())).await;
     }
 }
 

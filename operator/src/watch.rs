@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use holdfast_api::cluster::{KubeNode, Taint};
 use holdfast_api::v1alpha1::{AGENT_LEASE_PREFIX, MAINTENANCE, VirtualIPGroup, VirtualIPNode};
+use holdfast_client::{Backoff, chance};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
@@ -21,7 +22,6 @@ use crate::error::{Category, because};
 use crate::index::{Index, Seen};
 use crate::leader::LEASE_NAME;
 use crate::metrics::Metrics;
-use crate::queue::Backoff;
 use crate::world::{Kind, WatchState, World};
 
 /// How long a failing watch waits: short at the end too, because news that are late are status that is wrong.
@@ -232,7 +232,7 @@ pub async fn follow<K: Watched>(api: Api<K>, world: Arc<World>, metrics: Arc<Met
                     let (category, sentence) = explain(&error);
                     metrics.watch_failed(K::KIND, category);
                     world.set_watch(K::KIND, &WatchState::Down(sentence));
-                    tokio::time::sleep(backoff.failed()).await;
+                    tokio::time::sleep(backoff.failed(chance())).await;
                     break;
                 }
                 None => break,

@@ -2,9 +2,9 @@
 
 use core::fmt::Debug;
 use core::time::Duration;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use futures::StreamExt as _;
+use holdfast_client::{Backoff, chance};
 use kube::runtime::watcher;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -99,10 +99,10 @@ fn describe(error: &watcher::Error) -> String {
     text
 }
 
-/// How long to wait after each failure, for ever.
+/// How long to wait after each failure, for ever. A fleet that lost its API server at one moment must not come back at one.
 #[derive(Debug)]
 struct Waits {
-    next: Duration,
+    backoff: Backoff,
     answered: bool,
     last: Option<Instant>,
 }
@@ -110,7 +110,7 @@ struct Waits {
 impl Default for Waits {
     fn default() -> Self {
         Self {
-            next: FIRST_WAIT,
+            backoff: Backoff::new(FIRST_WAIT, LAST_WAIT),
             answered: false,
             last: None,
         }
@@ -124,16 +124,13 @@ impl Waits {
         let calm = self.last.is_some_and(|last| now.duration_since(last) >= CALM);
         let recovers = answered && !self.answered;
         if calm || recovers {
-            self.next = FIRST_WAIT;
+            self.backoff.succeeded();
         }
         self.last = Some(now);
         self.answered = answered;
-        let wait = self.next;
-        self.next = (2 * wait).min(if answered { LAST_WAIT_ANSWERED } else { LAST_WAIT });
-        // A fleet that lost its API server at one moment must not come back at one.
-        let random = RandomState::new().build_hasher().finish();
-        let part = u32::try_from(random % 1000).unwrap_or_default();
-        wait / 2 + wait / 2 * part / 1000
+        self.backoff
+            .up_to(if answered { LAST_WAIT_ANSWERED } else { LAST_WAIT });
+        self.backoff.failed(chance())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use holdfast_client::Backoff;
 use tokio::time::Instant;
 
 use super::call::{Failure, Reason};
@@ -42,7 +43,7 @@ pub struct Schedule {
     retry_at: Option<Instant>,
     /// The API server asked for it: nothing at all is tried before.
     silence_until: Option<Instant>,
-    failures: u32,
+    patience: Backoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +62,7 @@ impl Schedule {
             lease_due: now,
             retry_at: None,
             silence_until: None,
-            failures: 0,
+            patience: Backoff::new(PATIENCE, MOST_PATIENCE),
         }
     }
 
@@ -135,11 +136,7 @@ impl Schedule {
             // Never before, but not all at the same moment either.
             self.silence_until = Some(now + wait + PATIENCE.mul_f64(chance));
         }
-        let patience = PATIENCE
-            .saturating_mul(1 << self.failures.min(10))
-            .min(MOST_PATIENCE);
-        self.failures = self.failures.saturating_add(1);
-        self.retry_at = Some(now + patience.mul_f64(0.5 + chance / 2.0));
+        self.retry_at = Some(now + self.patience.failed(chance));
     }
 
     /// There is no object to report to.
@@ -157,7 +154,7 @@ impl Schedule {
     }
 
     fn works(&mut self) {
-        self.failures = 0;
+        self.patience.succeeded();
         self.retry_at = None;
         self.silence_until = None;
     }

@@ -7,6 +7,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 
 use holdfast_api::v1alpha1::{AGENT_FIELD_MANAGER, API_VERSION, VirtualIPNode, VirtualIPNodeStatus};
+use holdfast_client::chance;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams, Request};
 use kube::{Client, Resource as _};
@@ -275,17 +276,9 @@ impl<T: Truth> Task<T> {
 
 /// A name that no other process has, on this node or another.
 fn identity(node: &str) -> String {
-    let unique = fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .map_or_else(|_| format!("{:x}", random()), |uuid| uuid.trim().to_owned());
+    let unique = fs::read_to_string("/proc/sys/kernel/random/uuid").map_or_else(
+        |_| format!("{:x}", RandomState::new().build_hasher().finish()),
+        |uuid| uuid.trim().to_owned(),
+    );
     format!("{node}_{unique}")
-}
-
-/// Something between 0 and 1, for spreading what many agents do.
-fn chance() -> f64 {
-    f64::from(u16::try_from(random() & 0xffff).unwrap_or(0)) / f64::from(u16::MAX)
-}
-
-fn random() -> u64 {
-    // The standard library's only source of chance: its hash tables' keys.
-    RandomState::new().build_hasher().finish()
 }
