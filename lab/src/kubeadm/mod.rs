@@ -54,16 +54,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A cluster of the version that was built, reached at `endpoint`.
+    /// A cluster of the Kubernetes that the environment names, or of the newest, reached at `endpoint`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when no version is pinned.
+    /// [`Error::Invalid`] when the environment names none that there is.
     pub fn new(endpoint: IpAddr) -> Result<Self> {
-        let version = KUBEADM.version();
         Ok(Self {
-            version: version
-                .ok_or_else(|| Error::Invalid("no version of Kubernetes is pinned".to_owned()))?
-                .to_owned(),
+            version: KUBEADM.version()?.to_owned(),
             endpoint,
         })
     }
