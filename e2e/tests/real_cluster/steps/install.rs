@@ -97,7 +97,8 @@ pub fn drained_and_released(world: &mut World) -> Result<()> {
     drained_and_moved(world, "Release")
 }
 
-fn drained_and_moved(world: &mut World, policy: &str) -> Result<()> {
+/// A drain moves the address, under a `policy` that says so.
+pub(super) fn drained_and_moved(world: &mut World, policy: &str) -> Result<()> {
     let patch = format!(r#"{{"spec":{{"maintenance":{{"onCordon":"{policy}"}}}}}}"#);
     world.kubectl(&["patch", GROUP, "--type=merge", "-p", &patch])?;
     group_is_ready(world)?;
@@ -199,7 +200,8 @@ fn drain(world: &World, node: &str) -> Result<()> {
     world.kubectl(&[&["drain", node], &flags[..]].concat()).map(drop)
 }
 
-fn rolled_out(world: &World) -> Result<()> {
+/// Waits until all pods are those of the release.
+pub(super) fn rolled_out(world: &World) -> Result<()> {
     for workload in ["daemonset/holdfast-agent", "deployment/holdfast-operator"] {
         world.kubectl(&["-n", NAMESPACE, "rollout", "status", workload, "--timeout=3m"])?;
     }
@@ -207,7 +209,7 @@ fn rolled_out(world: &World) -> Result<()> {
 }
 
 /// Waits until the group's status is that of one active node, and that it is the one that holds the address.
-fn group_is_ready(world: &World) -> Result<()> {
+pub(super) fn group_is_ready(world: &World) -> Result<()> {
     let start = Instant::now();
     world.kubectl(&["wait", "--for=condition=Ready", GROUP, "--timeout=120s"])?;
     wait_until("the group's status names the holder", WHILE, || {

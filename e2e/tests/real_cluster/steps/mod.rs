@@ -11,6 +11,7 @@ mod etcd;
 mod install;
 mod nodes;
 mod plane;
+mod skew;
 
 /// For how long a thing that must not happen is waited for.
 const WHILE: Duration = Duration::from_secs(15);
@@ -114,6 +115,7 @@ fn with_helm(world: &mut World) -> Result<()> {
         Promise::HANDED_OVER,
         install::upgraded_and_rolled_back,
     )?;
+    skew::play(world)?;
     world.step(
         "the static Pods return; helm uninstall",
         Promise::HANDED_OVER,
