@@ -1,16 +1,18 @@
 //! What the presets of probes mean: each is one ordinary probe, or two that both have to pass.
 
 use crate::v1alpha1::{
-    HTTPGetAction, HTTPScheme, HTTPVersion, MySQLAction, PresetOptions, Probe, ProbePreset, ProbeTLS,
-    ProcessAction, TCPSocketAction,
+    EtcdReadiness, HTTPGetAction, HTTPScheme, HTTPVersion, MySQLAction, PresetOptions, Probe, ProbePreset,
+    ProbeTLS, ProcessAction, TCPSocketAction,
 };
 
 /// The name for which every API server of a cluster has a certificate. kubeadm's names neither localhost nor 127.0.0.1.
 pub const API_SERVER_NAME: &str = "kubernetes.default.svc";
 /// Where kubeadm keeps the CA of the cluster; what the preset looks for first is [`crate::model::probe::Trust::Cluster`].
 const CLUSTER_CA: &str = "/etc/kubernetes/pki/ca.crt";
-/// Without etcd: all API servers share it, and one that is lost must not fail all of them at once.
-const READYZ: &str = "/readyz?exclude=etcd&exclude=etcd-readiness";
+/// What an API server asks itself, its etcd among it.
+const READYZ: &str = "/readyz";
+/// Where all API servers share an etcd, one that is lost must not fail all of them at once.
+const READYZ_WITHOUT_ETCD: &str = "/readyz?exclude=etcd&exclude=etcd-readiness";
 /// One that does not let strangers ask is alive.
 const READYZ_STATUSES: [&str; 3] = ["200", "401", "403"];
 
@@ -104,6 +106,10 @@ fn readyz(options: PresetOptions) -> HTTPGetAction {
     if trusts_the_cluster(&tls) {
         tls.ca_file = Some(CLUSTER_CA.to_owned());
     }
+    let path = match options.etcd.unwrap_or_default() {
+        EtcdReadiness::Exclude => READYZ_WITHOUT_ETCD,
+        EtcdReadiness::Include => READYZ,
+    };
     HTTPGetAction {
         scheme: HTTPScheme::HTTPS,
         host: options.host,
@@ -111,7 +117,7 @@ fn readyz(options: PresetOptions) -> HTTPGetAction {
             .port
             .or(ProbePreset::KubeAPIServer.port())
             .unwrap_or_default(),
-        path: READYZ.to_owned(),
+        path: path.to_owned(),
         version: HTTPVersion::HTTP1,
         http_headers: Vec::new(),
         statuses: READYZ_STATUSES.map(str::to_owned).to_vec(),

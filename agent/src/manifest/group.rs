@@ -77,6 +77,14 @@ impl Proxy {
         }
     }
 
+    /// What the preset is told. An API server of kubeadm's knows the member of etcd beside it and no other.
+    fn options(self, port: i32) -> Value {
+        match self {
+            Self::None => json!({ "etcd": "Include", "port": port }),
+            Self::Haproxy | Self::Nginx => json!({ "port": port }),
+        }
+    }
+
     /// Whether the probe looks for a process of the node.
     pub fn is_process(self) -> bool {
         self != Self::None
@@ -125,7 +133,7 @@ impl ControlPlane {
             "probes": [{
                 "name": probe,
                 "preset": preset,
-                "presetOptions": { "port": port },
+                "presetOptions": self.proxy.options(port),
                 "onFailure": { "type": "Hold" },
             }],
         });

@@ -133,7 +133,7 @@ fn what_a_proxy_needs_is_asked_for_and_what_it_does_not_need_is_not() {
         let plane = ControlPlane { proxy, ..plane() };
         let probe = &group_of(&plane)["spec"]["probes"][0];
         assert_eq!((&probe["name"], &probe["preset"]), (&name.into(), &preset.into()));
-        assert_eq!(probe["presetOptions"]["port"], 8443);
+        assert_eq!(probe["presetOptions"], serde_json::json!({ "port": 8443 }));
         assert_eq!(check(&plane, &plane.text().unwrap()), Ok(Vec::new()));
         let spec = &pod_of(&plane)["spec"];
         assert_eq!(spec["hostPID"], true, "its process is looked for");
@@ -145,6 +145,19 @@ fn what_a_proxy_needs_is_asked_for_and_what_it_does_not_need_is_not() {
         );
     }
     assert_eq!(pod_of(&plane())["spec"]["hostPID"], Value::Null);
+}
+
+#[test]
+fn the_api_server_beside_a_lost_etcd_member_is_not_ready() {
+    let probe = &group_of(&plane())["spec"]["probes"][0];
+    assert_eq!(
+        probe["presetOptions"],
+        serde_json::json!({ "etcd": "Include", "port": 6443 })
+    );
+    assert_eq!(
+        probe["onFailure"]["type"], "Hold",
+        "the loss of all of them takes the address from nobody"
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn each_preset_stands_for_ordinary_probes_that_keep_all_but_the_handler() {
     let credentials = json!({ "credentials": { "user": "holdfast", "passwordFile": "/etc/holdfast/mysql" } });
     let cases = [
         ("KubeAPIServer", json!({})),
+        ("KubeAPIServer", json!({ "etcd": "Include" })),
         ("HAProxy", json!({ "port": 8080 })),
         ("HAProxy", json!({ "socket": "/run/haproxy/admin.sock" })),
         ("Nginx", json!({ "host": "10.0.0.10", "port": 81 })),
@@ -86,6 +87,32 @@ fn what_is_written_of_the_api_server_replaces_what_is_usual() {
         .unwrap();
     let tls = http.tls.unwrap();
     assert_eq!((tls.insecure_skip_verify, tls.ca_file), (true, None));
+}
+
+#[test]
+fn the_api_server_is_asked_about_etcd_only_where_that_is_written() {
+    let path = |options: Value| {
+        expand(&probe("KubeAPIServer", &options))
+            .remove(0)
+            .http_get
+            .unwrap()
+            .path
+    };
+    let without = path(json!({ "etcd": "Exclude" }));
+    assert_eq!(without, "/readyz?exclude=etcd&exclude=etcd-readiness");
+    assert_eq!(
+        path(json!({})),
+        without,
+        "as it was asked before there was a choice"
+    );
+    assert_eq!(path(json!({ "etcd": "Include" })), "/readyz");
+}
+
+#[test]
+fn an_option_that_is_not_written_stays_unwritten() {
+    let written = json!({ "port": 6443 });
+    let options = probe("KubeAPIServer", &written).preset_options.unwrap();
+    assert_eq!(serde_json::to_value(options).unwrap(), written);
 }
 
 #[test]

@@ -22,14 +22,15 @@ pub(super) const OPTION: Cel = Cel::new(
     PROBE,
     "!has(self.preset) || !has(self.presetOptions) \
      || (self.preset == 'HAProxy' || !has(self.presetOptions.socket)) \
-     && (self.preset == 'KubeAPIServer' || !has(self.presetOptions.tls)) \
+     && (self.preset == 'KubeAPIServer' || !has(self.presetOptions.tls) && !has(self.presetOptions.etcd)) \
      && (self.preset == 'MySQL' || !has(self.presetOptions.credentials))",
 )
 .field(".presetOptions")
 .value("self.preset")
 .other(
     "(self.preset != 'HAProxy' && has(self.presetOptions.socket) ? 'socket' \
-     : self.preset != 'KubeAPIServer' && has(self.presetOptions.tls) ? 'tls' : 'credentials')",
+     : self.preset != 'KubeAPIServer' && has(self.presetOptions.tls) ? 'tls' \
+     : self.preset != 'KubeAPIServer' && has(self.presetOptions.etcd) ? 'etcd' : 'credentials')",
 );
 
 pub(super) fn option(group: &VirtualIPGroup) -> Vec<Finding> {
@@ -45,6 +46,7 @@ fn not_of(preset: ProbePreset, options: &PresetOptions) -> Option<&'static str> 
     let special = [
         ("socket", options.socket.is_some(), ProbePreset::HAProxy),
         ("tls", options.tls.is_some(), ProbePreset::KubeAPIServer),
+        ("etcd", options.etcd.is_some(), ProbePreset::KubeAPIServer),
         ("credentials", options.credentials.is_some(), ProbePreset::MySQL),
     ];
     special

@@ -23,10 +23,10 @@ pub use node::{
     ProbeVerdict, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus,
 };
 pub use probe::{
-    Credentials, ExecAction, FailureAction, FailureActionType, FileAction, FileValue, GRPCAction,
-    HTTPGetAction, HTTPHeader, HTTPScheme, HTTPVersion, InterfaceAction, MySQLAction, PeerAction, PeerMethod,
-    PresetOptions, Probe, ProbePreset, ProbeTLS, ProcessAction, QuorumAction, Recover, RouteAction,
-    TCPSocketAction,
+    Credentials, EtcdReadiness, ExecAction, FailureAction, FailureActionType, FileAction, FileValue,
+    GRPCAction, HTTPGetAction, HTTPHeader, HTTPScheme, HTTPVersion, InterfaceAction, MySQLAction, PeerAction,
+    PeerMethod, PresetOptions, Probe, ProbePreset, ProbeTLS, ProcessAction, QuorumAction, Recover,
+    RouteAction, TCPSocketAction,
 };
 pub use status::{Fault, GroupSummary, Member, MemberState, Transition, VirtualIPGroupStatus};
 

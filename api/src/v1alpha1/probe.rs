@@ -110,8 +110,8 @@ impl Probe {
 /// The services that Holdfast knows how to ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum ProbePreset {
-    /// The Kubernetes API server on this node, at port 6443: that `/readyz` without etcd answers 200, 401 or 403, with a
-    /// certificate of the cluster for `kubernetes.default.svc`.
+    /// The Kubernetes API server on this node, at port 6443: that `/readyz`, without etcd unless `etcd: Include` is written,
+    /// answers 200, 401 or 403, with a certificate of the cluster for `kubernetes.default.svc`.
     KubeAPIServer,
     /// HAProxy: that its stats socket answers `show info`, or that its port is open and its process runs.
     HAProxy,
@@ -145,9 +145,23 @@ pub struct PresetOptions {
     /// `kubernetes.default.svc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ProbeTLS>,
+    /// Whether a lost etcd fails the probe, for `KubeAPIServer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<EtcdReadiness>,
     /// Who logs in, for `MySQL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
+}
+
+/// Whether a lost etcd fails the probe, for `KubeAPIServer`: `Include` where each API server has a member of etcd of its own,
+/// as kubeadm sets it up; `Exclude` where all of them share one. Default: `Exclude`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub enum EtcdReadiness {
+    /// It does not: all API servers share it, and its loss says nothing about one of them.
+    #[default]
+    Exclude,
+    /// It does: each has its own, and one that has lost it is of no use while others are.
+    Include,
 }
 
 /// Asks by HTTP or HTTPS.
