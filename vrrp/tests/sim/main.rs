@@ -29,6 +29,7 @@ mod replay;
 mod rng;
 mod scenario;
 mod script;
+mod shared_failures;
 mod trace;
 mod watched;
 mod world;

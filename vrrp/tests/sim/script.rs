@@ -7,6 +7,7 @@ use holdfast_vrrp::{Config, Family, Version};
 use crate::clock::Clock;
 use crate::mutation::Mutation;
 use crate::network::Quality;
+use crate::probing::Probing;
 use crate::scenario::{Group, Member, Scenario, Setup, Step};
 use crate::trace::Trace;
 use crate::world::World;
@@ -42,20 +43,46 @@ impl Script {
         short: Duration,
         adjust: impl Fn(usize, &mut Config),
     ) -> Self {
+        Self::of(group, priorities, short, 0, |index, member| {
+            adjust(index, &mut member.config);
+        })
+    }
+
+    /// A world whose nodes are probed; `seed` decides when, and how long everything takes.
+    pub fn probed(
+        group: &Group,
+        priorities: &[u8],
+        seed: u64,
+        probing: &Probing,
+        adjust: impl Fn(&mut Config),
+    ) -> Self {
+        Self::of(group, priorities, group.interval / 100, seed, |_, member| {
+            adjust(&mut member.config);
+            member.probing = Some(probing.clone());
+        })
+    }
+
+    fn of(
+        group: &Group,
+        priorities: &[u8],
+        short: Duration,
+        seed: u64,
+        adjust: impl Fn(usize, &mut Member),
+    ) -> Self {
         let hosts: Vec<u8> = (1..).take(priorities.len()).collect();
         let member = |(index, (host, priority)): (usize, (&u8, &u8))| {
-            let mut config = group.config(*host, *priority, &hosts);
-            adjust(index, &mut config);
             let drift_ppm = if index % 2 == 0 { 200 } else { -200 };
-            Member {
+            let mut member = Member {
                 clock: Clock {
                     origin: Duration::from_secs(u64::from(*host)),
                     drift_ppm,
                 },
-                config,
+                config: group.config(*host, *priority, &hosts),
                 probing: None,
                 present: true,
-            }
+            };
+            adjust(index, &mut member);
+            member
         };
         let setup = Setup {
             members: hosts.iter().zip(priorities).enumerate().map(member).collect(),
@@ -74,7 +101,7 @@ impl Script {
             steps: Vec::new(),
             tail: Duration::ZERO,
         };
-        let world = World::new(scenario, 0, Mutation::None, Trace::wanted());
+        let world = World::new(scenario, seed, Mutation::None, Trace::wanted());
         Self {
             world,
             interval: group.interval,
