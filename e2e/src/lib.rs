@@ -1,5 +1,5 @@
 //! What the whole-system tests share: the agent's file as a builder, the formulas of the RFCs, pairs of routers, FRR,
-//! captures judged by tshark, visitors of a service, tables of outages, and clusters with a real API server. The tests are in `tests/`, one theme a file.
+//! captures judged by tshark, visitors of a service, tables of outages, the guide for kubeadm, and clusters with a real API server. The tests are in `tests/`, one theme a file.
 
 pub mod capture;
 pub mod chart;

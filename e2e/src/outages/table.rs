@@ -13,33 +13,42 @@ pub struct Row {
     pub new: Duration,
     /// The longest time in which the established connection, made anew at once when it broke, was not answered.
     pub established: Duration,
-    /// For how long two nodes held the address.
+    /// The longest time in which no new connection to a second service, beside the one that the table is of, was answered;
+    /// `None` while there is none.
+    pub service: Option<Duration>,
+    /// For how long two nodes held an address.
     pub held_twice: Duration,
     /// How long the step took.
     pub time: Duration,
 }
 
-/// All of them, as Markdown.
+/// All of them, as Markdown. The second service has a column if there is one.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut table = String::from(
-        "| step | new connections: longest outage | established: longest outage | held by two nodes | took |\n\
-         |---|--:|--:|--:|--:|\n",
-    );
+    let beside = rows.iter().any(|row| row.service.is_some());
+    let mut table = String::from("| step | new connections: longest outage | established: longest outage |");
+    if beside {
+        table.push_str(" a service's address: longest outage |");
+    }
+    table.push_str(" held by two nodes | took |\n|---|--:|--:|--:|--:|");
+    table.push_str(if beside { "--:|\n" } else { "\n" });
     for row in rows {
         // Writing to a String cannot fail.
-        let _ = writeln!(
+        let _ = write!(
             table,
-            "| {} | {} | {} | {} | {} s |",
+            "| {} | {} | {} |",
             row.step,
             seconds(row.new),
-            seconds(row.established),
-            if row.held_twice.is_zero() {
-                "never".to_owned()
-            } else {
-                seconds(row.held_twice)
-            },
-            row.time.as_secs()
+            seconds(row.established)
         );
+        if beside {
+            let _ = write!(table, " {} |", row.service.map_or("–".to_owned(), seconds));
+        }
+        let held_twice = if row.held_twice.is_zero() {
+            "never".to_owned()
+        } else {
+            seconds(row.held_twice)
+        };
+        let _ = writeln!(table, " {held_twice} | {} s |", row.time.as_secs());
     }
     table
 }
@@ -79,6 +88,7 @@ mod tests {
         step: "a node is lost",
         new: Duration::from_millis(3496),
         established: Duration::from_millis(6900),
+        service: None,
         held_twice: Duration::ZERO,
         time: Duration::from_millis(12_900),
     };
@@ -88,8 +98,29 @@ mod tests {
         let table = markdown(&[ROW]);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(
-            lines[2..],
-            ["| a node is lost | 3.50 s | 6.90 s | never | 12 s |"]
+            lines[1..],
+            [
+                "|---|--:|--:|--:|--:|",
+                "| a node is lost | 3.50 s | 6.90 s | never | 12 s |"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_service_has_a_column_from_the_step_on_in_which_it_is_there() {
+        let with_service = Row {
+            service: Some(Duration::from_millis(20)),
+            ..ROW
+        };
+        let table = markdown(&[ROW, with_service]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines[1..],
+            [
+                "|---|--:|--:|--:|--:|--:|",
+                "| a node is lost | 3.50 s | 6.90 s | – | never | 12 s |",
+                "| a node is lost | 3.50 s | 6.90 s | 0.02 s | never | 12 s |"
+            ]
         );
     }
 

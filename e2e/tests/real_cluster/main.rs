@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use holdfast_lab::harness::{Case, Outcome, main as run};
 
+mod administration;
+mod bring_up;
+mod chosen;
+mod promise;
 mod steps;
 mod world;
 

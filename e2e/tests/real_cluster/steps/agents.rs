@@ -6,15 +6,15 @@ use holdfast_e2e::Result;
 use holdfast_lab::wait_until;
 
 use super::WHILE;
-use crate::world::{PLANE, World};
+use crate::world::{VIP, World};
 
 const PROGRAM: &str = "holdfast-agent";
 /// `CAP_NET_ADMIN` and `CAP_NET_RAW`, as /proc/PID/status shows them.
 const CAPABILITIES: &str = "0000000000003000";
 
 /// The agents have what the Pod names, and no more.
-pub fn have_two_capabilities(world: &mut World) -> Result<()> {
-    for name in PLANE {
+pub fn have_two_capabilities(world: &mut World, nodes: &[&str]) -> Result<()> {
+    for name in nodes {
         let member = world.member(name);
         let pids = member.pids_of(PROGRAM)?;
         assert_eq!(pids.len(), 1, "agents on {name}");
@@ -27,7 +27,7 @@ pub fn have_two_capabilities(world: &mut World) -> Result<()> {
             assert_eq!(line, format!("{set}:\t{CAPABILITIES}"), "the agent on {name}");
         }
     }
-    world.say("the agents have CAP_NET_ADMIN and CAP_NET_RAW, and no other capability");
+    world.say("  the agents have CAP_NET_ADMIN and CAP_NET_RAW, and no other capability");
     Ok(())
 }
 
@@ -47,7 +47,7 @@ pub fn killed(world: &mut World) -> Result<()> {
 pub fn frozen(world: &mut World) -> Result<()> {
     let active = world.active()?;
     world.member(&active).signal(PROGRAM, "STOP")?;
-    let next = world.wait_for_another_than(&active, Duration::from_secs(10))?;
+    let next = world.wait_for_another_than(&active, VIP, Duration::from_secs(10))?;
     world.member(&active).signal(PROGRAM, "CONT")?;
     thread::sleep(WHILE);
     world.expect_active(&next, "who holds the address after the thaw");

@@ -18,7 +18,7 @@ const ASIDE: &str = "/etc/kubernetes/etcd.yaml";
 pub fn member_lost(world: &mut World) -> Result<()> {
     let active = world.active()?;
     take_away(world, &active)?;
-    world.wait_for_another_than(&active, PATIENCE)?;
+    world.wait_for_another_than(&active, VIP, PATIENCE)?;
     Ok(())
 }
 

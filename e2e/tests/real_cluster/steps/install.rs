@@ -1,15 +1,12 @@
 //! The operator and its agents come by Helm, take over from the static Pods, and go again.
 
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use holdfast_e2e::Result;
 use holdfast_lab::{kubeadm::MANIFESTS, wait_until};
 
-use super::WHILE;
-use crate::world::{AGENT, PATIENCE, PLANE, World};
+use super::agents;
+use crate::world::{AGENT, PATIENCE, PLANE, SERVICE, VIP, WORKER, World};
 
 const NAMESPACE: &str = "holdfast-system";
 const GROUP: &str = "vipg/control-plane";
@@ -52,31 +49,8 @@ pub fn static_pods_removed(world: &mut World) -> Result<()> {
     }
     thread::sleep(Duration::from_secs(5));
     world.expect_active(&active, "nothing moves when the static Pods go");
+    agents::have_two_capabilities(world, &PLANE)?;
     group_is_ready(world)
-}
-
-/// Everything that people may begin with is taken, and given back, beside the control plane's own group.
-pub fn examples_applied(world: &mut World) -> Result<()> {
-    let mut count = 0;
-    for folder in ["examples", "examples/kubernetes", "examples/probes"] {
-        for entry in fs::read_dir(world.root.join(folder))? {
-            let path = entry?.path();
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            // One of the same name would be an edit of the group that is in use.
-            if !text.contains("kind: VirtualIPGroup") || text.contains("name: control-plane\n") {
-                continue;
-            }
-            let file = path.display().to_string();
-            world.kubectl(&["apply", "-f", &file])?;
-            world.kubectl(&["delete", "--timeout=60s", "-f", &file])?;
-            count += 1;
-        }
-    }
-    assert!(count > 5, "{count} examples");
-    world.say(&format!(
-        "  {count} files of examples/ were applied, and deleted again"
-    ));
-    Ok(())
 }
 
 /// A drain moves nothing by itself.
@@ -104,7 +78,7 @@ pub(super) fn drained_and_moved(world: &mut World, policy: &str) -> Result<()> {
     group_is_ready(world)?;
     let active = world.active()?;
     drain(world, &active)?;
-    world.wait_for_another_than(&active, Duration::from_secs(20))?;
+    world.wait_for_another_than(&active, VIP, Duration::from_secs(20))?;
     world.kubectl(&["uncordon", &active])?;
     group_is_ready(world)
 }
@@ -173,24 +147,51 @@ pub fn uninstalled(world: &mut World) -> Result<()> {
     world.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
     let left = world.kubectl(&["get", "virtualipgroups,virtualipnodes", "-o", "name"])?;
     assert_eq!(left, "", "objects that are left");
-    for name in PLANE {
-        let machine = world.member(name).machine();
-        let holds = machine.run("ip", &["-o", "addr"])?.contains("10.77.0.100");
-        assert_eq!(holds, name == active, "whether {name} holds the address");
-        for command in [
-            &["ip", "link", "show", "type", "macvlan"][..],
-            &["nft", "list", "tables"],
-        ] {
-            let said = machine.run(command[0], &command[1..])?;
-            for trace in ["holdfast", "vrrp"] {
-                assert!(!said.contains(trace), "{command:?} on {name}: {said}");
-            }
-        }
+    wait_until("no agent is left on the worker", PATIENCE, || {
+        thread::sleep(Duration::from_millis(200));
+        Ok(world.member(WORKER).pids_of("holdfast-agent")?.is_empty())
+    })?;
+    for name in PLANE.into_iter().chain([WORKER]) {
+        nothing_is_left(world, name, name == active)?;
     }
     Ok(())
 }
 
-fn drain(world: &World, node: &str) -> Result<()> {
+/// Neither address, nor a route to one, nor a link or a table of Holdfast's is on the node, but for the control plane's address where
+/// a static Pod holds it.
+fn nothing_is_left(world: &mut World, name: &str, active: bool) -> Result<()> {
+    let machine = world.member(name).machine();
+    let traces = [
+        VIP.to_string(),
+        SERVICE.to_string(),
+        "holdfast".into(),
+        "vrrp".into(),
+    ];
+    for command in [
+        &["ip", "-o", "address"][..],
+        &["ip", "route", "show", "table", "all"],
+        &["ip", "link", "show", "type", "macvlan"],
+        &["nft", "list", "tables"],
+    ] {
+        let said = machine.run(command[0], &command[1..])?;
+        let lines = said
+            .lines()
+            .filter(|line| traces.iter().any(|trace| line.contains(trace)));
+        let left: Vec<&str> = lines
+            .filter(|line| !(active && line.contains(&traces[0])))
+            .collect();
+        assert!(left.is_empty(), "{command:?} on {name}: {left:#?}");
+    }
+    assert_eq!(
+        machine.node().holds(VIP)?,
+        active,
+        "whether {name} holds the address"
+    );
+    Ok(())
+}
+
+/// What is done before work on a node.
+pub(super) fn drain(world: &World, node: &str) -> Result<()> {
     let flags = [
         "--ignore-daemonsets",
         "--delete-emptydir-data",
@@ -210,16 +211,5 @@ pub(super) fn rolled_out(world: &World) -> Result<()> {
 
 /// Waits until the group's status is that of one active node, and that it is the one that holds the address.
 pub(super) fn group_is_ready(world: &World) -> Result<()> {
-    let start = Instant::now();
-    world.kubectl(&["wait", "--for=condition=Ready", GROUP, "--timeout=120s"])?;
-    wait_until("the group's status names the holder", WHILE, || {
-        thread::sleep(Duration::from_millis(200));
-        let named = world.kubectl(&["get", GROUP, "-o", "jsonpath={.status.activeNode}"]);
-        Ok(named.ok() == world.active().ok())
-    })?;
-    world.say(&format!(
-        "  the group is ready after {:.1} s",
-        start.elapsed().as_secs_f64()
-    ));
-    Ok(())
+    world.wait_until_ready(GROUP, VIP)
 }

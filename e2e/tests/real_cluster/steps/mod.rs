@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use holdfast_e2e::Result;
 
-use crate::world::{Promise, World};
+use crate::world::{PLANE, Promise, World};
 
 mod agents;
 mod etcd;
+mod examples;
 mod install;
 mod nodes;
 mod plane;
+mod service;
 mod skew;
 
 /// For how long a thing that must not happen is waited for.
@@ -18,7 +20,7 @@ const WHILE: Duration = Duration::from_secs(15);
 
 /// What befalls a control plane whose address a static Pod holds.
 pub fn play(world: &mut World) -> Result<()> {
-    agents::have_two_capabilities(world)?;
+    agents::have_two_capabilities(world, &PLANE)?;
     world.step(
         "the active node is lost",
         Promise::FAILOVER,
@@ -73,12 +75,17 @@ pub fn play(world: &mut World) -> Result<()> {
     with_helm(world)
 }
 
-/// What befalls it once the operator is there.
+/// What befalls it, and a worker's service, once the operator is there.
 fn with_helm(world: &mut World) -> Result<()> {
     world.step(
         "helm install; the static Pods' group becomes an object",
         Promise::UNDISTURBED,
         install::helm_install,
+    )?;
+    world.step(
+        "a worker's service gets an address",
+        Promise::UNDISTURBED,
+        service::begins,
     )?;
     world.step(
         "the static Pods are removed",
@@ -88,8 +95,9 @@ fn with_helm(world: &mut World) -> Result<()> {
     world.step(
         "the examples are applied and deleted",
         Promise::UNDISTURBED,
-        install::examples_applied,
+        examples::applied,
     )?;
+    service_breaks(world)?;
     world.step(
         "the active node is drained, onCordon: Ignore",
         Promise::UNDISTURBED,
@@ -117,8 +125,37 @@ fn with_helm(world: &mut World) -> Result<()> {
     )?;
     skew::play(world)?;
     world.step(
+        "the service's group is deleted",
+        Promise::UNDISTURBED,
+        service::ends,
+    )?;
+    world.step(
         "the static Pods return; helm uninstall",
         Promise::HANDED_OVER,
         install::uninstalled,
+    )
+}
+
+/// What befalls the service, and the worker that serves it.
+fn service_breaks(world: &mut World) -> Result<()> {
+    world.step(
+        "the service on its node ends, and returns",
+        Promise::SERVICE_ENDED,
+        service::dies,
+    )?;
+    world.step(
+        "the service's node is drained, onCordon: Release",
+        Promise::UNDISTURBED,
+        service::node_is_drained,
+    )?;
+    world.step(
+        "the service's node is lost",
+        Promise::SERVICE_LOST,
+        service::node_is_lost,
+    )?;
+    world.step(
+        "the service's node returns",
+        Promise::UNDISTURBED,
+        service::node_returns,
     )
 }

@@ -8,17 +8,23 @@ use holdfast_lab::{Node, wait_until};
 use super::WHILE;
 use crate::world::{PATIENCE, PLANE, VIP, World};
 
-/// Its cable is pulled, then its plug.
+/// Another serves in its place.
 pub fn active_is_lost(world: &mut World) -> Result<()> {
     let lost = world.active()?;
-    let member = world.member(&lost);
-    member.machine().node().unplug()?;
-    member.power_off()?;
-    world.wait_for_another_than(&lost, Duration::from_secs(10))?;
+    lose(world, &lost)?;
+    world.wait_for_another_than(&lost, VIP, Duration::from_secs(10))?;
     Ok(())
 }
 
-/// Nothing moves for a node that returns.
+/// Its cable is pulled, then its plug.
+pub fn lose(world: &mut World, name: &str) -> Result<()> {
+    let member = world.member(name);
+    member.machine().node().unplug()?;
+    member.power_off()?;
+    Ok(())
+}
+
+/// The control plane's address does not move for a node that returns.
 pub fn lost_one_returns(world: &mut World) -> Result<()> {
     let active = world.active()?;
     for member in world

@@ -1,0 +1,200 @@
+//! From nothing to a cluster of three control-plane nodes and a worker, as the guide for kubeadm tells.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+use holdfast_e2e::{
+    Result,
+    outages::{Client, Connection, Service},
+};
+use holdfast_lab::{
+    Lab, Meter, Node,
+    agent::agent_binary,
+    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture},
+};
+
+use crate::{
+    chosen::Chosen,
+    world::{AGENT, PATIENCE, PLANE, Promise, SERVICE, VIP, WORKER, World, say},
+};
+
+/// The folder with the archives of Holdfast's images.
+const IMAGES_VARIABLE: &str = "HOLDFAST_IMAGES";
+
+impl World {
+    /// Brings up three control-plane nodes and a worker, as the guide for kubeadm tells.
+    pub fn bring_up() -> Result<Self> {
+        let start = Instant::now();
+        let chosen = Chosen::from_environment()?;
+        let say = |what: &str| say(start, what);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let lab = Lab::new()?;
+        let images = images()?;
+        let site = Site::prepare(&lab, Plan::new(VIP)?, std::slice::from_ref(&root))?;
+        say("images are made");
+
+        let client = lab.client()?;
+        let nodes = PLANE
+            .map(|name| lab.node(name))
+            .into_iter()
+            .collect::<holdfast_lab::Result<Vec<_>>>()?;
+        let worker = lab.node(WORKER)?;
+        let mut members = boot(&site, &nodes, &worker, &images)?;
+        say("machines have booted, with containerd and all images");
+
+        let mut manifest = manifest(&nodes);
+        manifest.push("--write".to_owned());
+        for member in &members[..PLANE.len()] {
+            put_agent(member, &manifest)?;
+        }
+        site.init(&mut members[0])?;
+        say("cp-1: kubeadm init");
+        let watched: Vec<Node> = nodes.iter().chain([&worker]).cloned().collect();
+        let meter = Meter::start(&client, &watched, &[VIP, SERVICE])?;
+        meter.wait_for_holders(VIP, &PLANE[..1], PATIENCE)?;
+        let ca = members[0].machine().read("/etc/kubernetes/pki/ca.crt")?;
+        let readyz = Service::https(SocketAddr::new(VIP, PORT), "/readyz", &ca)?;
+        let visitor = Client::start(&client, readyz, &[Connection::New, Connection::Established]);
+        visitor.wait_for_answers(PATIENCE)?;
+
+        let (joining, invitation) = (Instant::now(), site.invitation(&members[0])?);
+        for member in &mut members[1..] {
+            member.join(&invitation)?;
+            say(&format!("{}: kubeadm join, through the address", member.name()));
+        }
+        let mut world = Self {
+            members,
+            meter,
+            visitor,
+            service: None,
+            client,
+            root,
+            rows: Vec::new(),
+            broken: Vec::new(),
+            chosen,
+            start,
+            _lab: lab,
+        };
+        world.connect_pods()?;
+        world.wait_until_whole()?;
+        let whole = format!("all nodes are ready, with {} MB of memory in use", used_memory()?);
+        world.say(&whole);
+        world.judge(
+            "two control-plane nodes and a worker join",
+            Promise::API_SERVER,
+            joining,
+            false,
+        );
+        Ok(world)
+    }
+}
+
+/// Boots all machines, two at a time: importing images is work for one core each.
+fn boot(site: &Site, nodes: &[Node], worker: &Node, images: &[PathBuf]) -> Result<Vec<Member>> {
+    let wanted: Vec<(&Node, NodeRole)> = nodes
+        .iter()
+        .map(|node| (node, NodeRole::ControlPlane))
+        .chain([(worker, NodeRole::Worker)])
+        .collect();
+    let mut members = Vec::new();
+    for pair in wanted.chunks(2) {
+        let booted: Vec<_> = thread::scope(|scope| {
+            let boots: Vec<_> = pair
+                .iter()
+                .map(|(node, role)| scope.spawn(|| site.boot(node, *role, images)))
+                .collect();
+            boots
+                .into_iter()
+                .map(|boot| boot.join().map_err(|_| "a boot panicked"))
+                .collect()
+        });
+        for member in booted {
+            members.push(member??);
+        }
+    }
+    Ok(members)
+}
+
+/// The archives with Holdfast's images, as `cargo xtask images` writes them.
+fn images() -> Result<Vec<PathBuf>> {
+    let folder = PathBuf::from(env::var_os(IMAGES_VARIABLE).ok_or_else(|| {
+        format!("{IMAGES_VARIABLE} names no folder with Holdfast's images: run this with `make e2e`")
+    })?);
+    let mut archives = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.ends_with(&format!("-{}.tar", architecture())) {
+            archives.push(path);
+        }
+    }
+    if archives.is_empty() {
+        return Err(format!(
+            "there are no images in {}: run `cargo xtask images`",
+            folder.display()
+        )
+        .into());
+    }
+    Ok(archives)
+}
+
+/// What `holdfast-agent manifest kubeadm` is told, the same on every node.
+pub fn manifest<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<String> {
+    let peers = nodes
+        .into_iter()
+        .map(|node| format!("{}={}", node.name(), node.ipv4()));
+    let peers = peers.collect::<Vec<_>>().join(",");
+    let words = [
+        "manifest",
+        "kubeadm",
+        "--interface",
+        "eth0",
+        "--image-pull-policy",
+        "Never",
+        "--peers",
+    ];
+    let words = words.map(str::to_owned).into_iter();
+    words
+        .chain([peers, "--address".to_owned(), format!("{VIP}/24")])
+        .collect()
+}
+
+/// Puts the agent's program and its static Pod on a node, before there is a cluster.
+fn put_agent(member: &Member, manifest: &[String]) -> Result<()> {
+    let machine = member.machine();
+    machine.write(AGENT, fs::read(agent_binary()?)?)?;
+    machine.run("chmod", &["755", AGENT])?;
+    machine.run("mkdir", &["-p", holdfast_lab::kubeadm::MANIFESTS])?;
+    let words: Vec<&str> = manifest.iter().map(String::as_str).collect();
+    let said = machine.run(AGENT, &words)?;
+    assert!(said.starts_with("changed"), "{said}");
+    let again = machine.run(AGENT, &words)?;
+    assert!(again.starts_with("unchanged"), "{again}");
+    Ok(())
+}
+
+/// What all of this needs, beside what the machine used before.
+fn used_memory() -> Result<u64> {
+    let table = fs::read_to_string("/proc/meminfo")?;
+    let value = |key: &str| -> Result<u64> {
+        let line = table
+            .lines()
+            .find(|line| line.starts_with(key))
+            .ok_or("meminfo lacks a line")?;
+        Ok(line
+            .split_whitespace()
+            .nth(1)
+            .ok_or("meminfo lacks a value")?
+            .parse()?)
+    };
+    Ok((value("MemTotal:")? - value("MemAvailable:")?) / 1024)
+}
