@@ -135,8 +135,8 @@ const TOOLS: &[Tool] = &[
         program: "haproxy",
         package: "haproxy",
         service: Some("haproxy"),
-        needed_for: &[Purpose::LabTests],
-        why: "a service to watch, stop and hang",
+        needed_for: &[Purpose::LabTests, Purpose::Cluster],
+        why: "a service to watch, stop and hang; a proxy in front of API servers",
     },
     Tool {
         program: "mariadbd",

@@ -70,7 +70,7 @@ pub(super) fn pod_network(number: u8) -> String {
 }
 
 /// What `kubeadm init --config` reads.
-pub(super) fn init(plan: &Plan, name: &str, own: Ipv4Addr, cgroup: &str) -> String {
+pub(super) fn init(plan: &Plan, name: &str, own: Ipv4Addr) -> String {
     format!(
         r"apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -84,17 +84,8 @@ kind: ClusterConfiguration
 kubernetesVersion: {version}
 controlPlaneEndpoint: {endpoint}:{port}
 networking: {{podSubnet: {POD_SUBNET}, serviceSubnet: {SERVICE_SUBNET}}}
----
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-cgroupDriver: cgroupfs
-failCgroupV1: false
-# The machine's disk is memory, and of the real one's fullness no test should know.
-localStorageCapacityIsolation: false
-evictionHard: {{memory.available: 0%, nodefs.available: 0%, nodefs.inodesFree: 0%, imagefs.available: 0%}}
-imageGCHighThresholdPercent: 100
 ",
-        registration = registration(name, own, cgroup),
+        registration = registration(name, own),
         version = plan.version,
         endpoint = plan.endpoint,
         port = super::PORT,
@@ -102,14 +93,7 @@ imageGCHighThresholdPercent: 100
 }
 
 /// What `kubeadm join --config` reads.
-pub(super) fn join(
-    endpoint: IpAddr,
-    ca_hash: &str,
-    role: NodeRole,
-    name: &str,
-    own: Ipv4Addr,
-    cgroup: &str,
-) -> String {
+pub(super) fn join(endpoint: IpAddr, ca_hash: &str, role: NodeRole, name: &str, own: Ipv4Addr) -> String {
     let port = super::PORT;
     let control_plane = match role {
         NodeRole::ControlPlane => format!(
@@ -127,16 +111,50 @@ discovery:
     caCertHashes: [{ca_hash}]
 {control_plane}{registration}
 ",
-        registration = registration(name, own, cgroup),
+        registration = registration(name, own),
     )
 }
 
-/// The node's own part of both: the address that it is to be known by, never a virtual one, and its place among the
-/// cgroups of a machine that it shares with other nodes.
-fn registration(name: &str, own: Ipv4Addr, cgroup: &str) -> String {
+/// The node's own part of both, with the address that it is to be known by, never a virtual one.
+fn registration(name: &str, own: Ipv4Addr) -> String {
     format!(
         "nodeRegistration:\n  name: {name}\n  criSocket: unix://{CONTAINERD_SOCKET}\n  imagePullPolicy: Never\n  \
-         kubeletExtraArgs:\n  - {{name: node-ip, value: {own}}}\n  - {{name: cgroup-root, value: {cgroup}}}"
+         kubeletExtraArgs:\n  - {{name: node-ip, value: {own}}}"
+    )
+}
+
+/// Where a machine says what its kubelet is to do differently, whatever kubeadm tells it.
+const KUBELET_DROP_INS: &str = "/etc/kubernetes/kubelet.conf.d";
+/// The file of it that the lab writes.
+pub(super) const KUBELET_DROP_IN: &str = "/etc/kubernetes/kubelet.conf.d/10-lab.conf";
+
+/// What every kubelet of the lab is told by its machine: its place among the cgroups that it shares with other machines, of
+/// either version and without systemd. The machine's disk is memory, and of the real one's fullness no test should know.
+pub(super) fn kubelet(cgroup: &str) -> String {
+    format!(
+        r"apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupRoot: {cgroup}
+cgroupDriver: cgroupfs
+failCgroupV1: false
+localStorageCapacityIsolation: false
+evictionHard: {{memory.available: 0%, nodefs.available: 0%, nodefs.inodesFree: 0%, imagefs.available: 0%}}
+imageGCHighThresholdPercent: 100
+"
+    )
+}
+
+/// What runs when a person types `kubeadm` on a machine: kubeadm, with what the lab cannot do without. Its check of the system
+/// refuses version 1 of cgroups, and neither CoreDNS nor kube-proxy runs here as a pod.
+pub(super) fn typed_kubeadm(kubeadm: &str) -> String {
+    format!(
+        r#"#!/bin/sh
+case "$1" in
+init) exec {kubeadm} "$@" --ignore-preflight-errors=SystemVerification --skip-phases=addon ;;
+join) exec {kubeadm} "$@" --ignore-preflight-errors=SystemVerification ;;
+*) exec {kubeadm} "$@" ;;
+esac
+"#
     )
 }
 
@@ -161,7 +179,8 @@ pub(super) fn kubelet_service(kubelet: &str) -> String {
   if [ -s /var/lib/kubelet/config.yaml ] && [ -s /var/lib/kubelet/kubeadm-flags.env ]; then
     . /var/lib/kubelet/kubeadm-flags.env
     {kubelet} --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
-      --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+      --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml \
+      --config-dir={KUBELET_DROP_INS} $KUBELET_KUBEADM_ARGS
     echo "the kubelet ended with $?"
   fi
   sleep 0.5

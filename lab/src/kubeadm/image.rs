@@ -1,4 +1,4 @@
-//! Container images out of static programs: one layer with one file, and the archive that `ctr images import` reads.
+//! Container images out of programs of this machine: one layer, and the archive that `ctr images import` reads.
 
 use std::{
     fs,
@@ -6,23 +6,89 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     command,
     error::{Doing as _, Error, Result},
 };
 
-/// Where an image has its program.
-const PROGRAMS: &str = "usr/local/bin";
+/// Where an image of a static program has it.
+const PROGRAMS: &str = "/usr/local/bin";
 
 /// An image to be made.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     /// Its name with its tag.
-    pub name: String,
-    /// The static program that it holds, in /usr/local/bin.
-    pub program: PathBuf,
+    name: String,
+    /// What it holds.
+    files: Vec<PlacedFile>,
+    /// What its containers run, and how: the part `config` of an image's configuration.
+    running: Value,
+}
+
+/// A file of this machine, and its place in an image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct PlacedFile {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Image {
+    /// An image of a program that needs nothing else.
+    pub(super) fn of_static_program(name: String, program: PathBuf) -> Result<Self> {
+        let file_name = program
+            .file_name()
+            .ok_or_else(|| Error::Invalid(format!("{} names no program", program.display())))?;
+        let to = Path::new(PROGRAMS).join(file_name);
+        Ok(Self {
+            name,
+            running: json!({"Entrypoint": [to]}),
+            files: vec![PlacedFile { from: program, to }],
+        })
+    }
+
+    /// An image of this machine's HAProxy, which is run as in the one that its project publishes: by a user of its own, as a
+    /// master and a worker, and told to let its connections end when it is to stop.
+    fn of_haproxy(name: &str) -> Result<Self> {
+        let program = command::find_tool("haproxy").ok_or_else(|| Error::MissingTool {
+            tool: "haproxy".to_owned(),
+            install: "apt-get install -y haproxy".to_owned(),
+        })?;
+        let linked = command::run("ldd", &[&program.display().to_string()])?;
+        let mut files: Vec<PlacedFile> = libraries(&linked)
+            .map(|path| PlacedFile {
+                from: path.into(),
+                to: path.into(),
+            })
+            .collect();
+        let to = PathBuf::from("/usr/local/sbin/haproxy");
+        files.push(PlacedFile { from: program, to });
+        let command = ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"];
+        Ok(Self {
+            name: name.to_owned(),
+            files,
+            running: json!({"Cmd": command, "User": "99:99", "StopSignal": "SIGUSR1"}),
+        })
+    }
+}
+
+/// Writes the archive `to` with an image called `name` of this machine's HAProxy.
+///
+/// # Errors
+/// [`Error::MissingTool`] when HAProxy is not installed.
+pub fn write_haproxy(name: &str, to: &Path) -> Result<()> {
+    write_archive(&[Image::of_haproxy(name)?], to)
+}
+
+/// The files that `ldd` names: libraries that were found, and the loader itself.
+fn libraries(linked: &str) -> impl Iterator<Item = &str> {
+    linked.lines().filter_map(|line| {
+        let path = line.split_once("=> ").map_or(line, |(_, path)| path);
+        path.split_whitespace()
+            .next()
+            .filter(|path| path.starts_with('/'))
+    })
 }
 
 /// Writes `images` to the archive `to`, in a layout that Docker and containerd know.
@@ -34,7 +100,7 @@ pub(super) fn write_archive(images: &[Image], to: &Path) -> Result<()> {
         let digest = write_layer(image, &folder, &layer)?;
         let config = format!("{number}.json");
         let path = folder.join(&config);
-        fs::write(&path, configuration(image, &digest)?).doing(|| format!("write {}", path.display()))?;
+        fs::write(&path, configuration(image, &digest)).doing(|| format!("write {}", path.display()))?;
         manifest.push(json!({"Config": config, "RepoTags": [image.name], "Layers": [layer]}));
     }
     let path = folder.join("manifest.json");
@@ -47,13 +113,14 @@ pub(super) fn write_archive(images: &[Image], to: &Path) -> Result<()> {
 /// Writes the image's layer into `folder` and returns its SHA-256, as `sha256sum` prints it.
 fn write_layer(image: &Image, folder: &Path, layer: &str) -> Result<String> {
     let root = folder.join("root");
-    let programs = root.join(PROGRAMS);
-    fs::create_dir_all(&programs).doing(|| format!("create {}", programs.display()))?;
-    let target = programs.join(program_name(image)?);
-    fs::copy(&image.program, &target)
-        .doing(|| format!("copy {} to {}", image.program.display(), target.display()))?;
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
-        .doing(|| format!("make {} executable", target.display()))?;
+    for PlacedFile { from, to } in &image.files {
+        let target = root.join(to.strip_prefix("/").unwrap_or(to));
+        let place = target.parent().unwrap_or(&root);
+        fs::create_dir_all(place).doing(|| format!("create {}", place.display()))?;
+        fs::copy(from, &target).doing(|| format!("copy {} to {}", from.display(), target.display()))?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
+            .doing(|| format!("make {} executable", target.display()))?;
+    }
     let (root, layer) = (
         root.display().to_string(),
         folder.join(layer).display().to_string(),
@@ -74,26 +141,17 @@ fn write_layer(image: &Image, folder: &Path, layer: &str) -> Result<String> {
     Ok(sum.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-fn configuration(image: &Image, layer: &str) -> Result<String> {
-    let configuration = json!({
+fn configuration(image: &Image, layer: &str) -> String {
+    let mut running = image.running.clone();
+    running["Env"] = json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
+    json!({
         "architecture": architecture(),
         "os": "linux",
-        "config": {
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-            "Entrypoint": [format!("/{PROGRAMS}/{}", program_name(image)?)],
-        },
+        "config": running,
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer}")]},
         "history": [],
-    });
-    Ok(configuration.to_string())
-}
-
-fn program_name(image: &Image) -> Result<String> {
-    let name = image
-        .program
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.ok_or_else(|| Error::Invalid(format!("{} names no program", image.program.display())))
+    })
+    .to_string()
 }
 
 /// This machine's processor, as images name it.
@@ -102,5 +160,34 @@ pub fn architecture() -> &'static str {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_what_was_found_and_the_loader() {
+        let linked = "\tlinux-vdso.so.1 (0x00007f)\n\
+                      \tlibssl.so.3 => /lib/x86_64-linux-gnu/libssl.so.3 (0x00007f)\n\
+                      \tlibgone.so => not found\n\
+                      \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        let found: Vec<&str> = libraries(linked).collect();
+        assert_eq!(
+            found,
+            ["/lib/x86_64-linux-gnu/libssl.so.3", "/lib64/ld-linux-x86-64.so.2"]
+        );
+        assert_eq!(libraries("\tnot a dynamic executable\n").count(), 0);
+    }
+
+    #[test]
+    fn an_image_runs_its_program() -> Result<()> {
+        let image = Image::of_static_program("pause:1".to_owned(), "/cache/pause".into())?;
+        let written: Value = serde_json::from_str(&configuration(&image, "abc"))
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+        assert_eq!(written["config"]["Entrypoint"], json!(["/usr/local/bin/pause"]));
+        assert_eq!(written["rootfs"]["diff_ids"], json!(["sha256:abc"]));
+        Ok(())
     }
 }

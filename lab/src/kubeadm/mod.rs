@@ -33,7 +33,10 @@ pub(crate) use self::{
     cgroup::sweep as sweep_cgroups,
     machine::{STAGE as MACHINE_STAGE, init as machine_init},
 };
-pub use self::{image::architecture, machine::Machine};
+pub use self::{
+    image::{architecture, write_haproxy},
+    machine::Machine,
+};
 
 /// Where API servers listen.
 pub const PORT: u16 = 6443;
@@ -160,18 +163,17 @@ impl Site {
                 .map(str::to_owned)
                 .ok_or_else(|| Error::Invalid(format!("kubeadm names no image of {program} among: {listed}")))
         };
-        let image = |asset: &Asset| -> Result<Image> {
-            Ok(Image {
-                name: name(asset.program)?,
-                program: asset.built()?,
-            })
-        };
+        let image = |asset: &Asset| Image::of_static_program(name(asset.program)?, asset.built()?);
         let folder = lab.folder().to_owned();
         let worker_images = folder.join("images-of-all-nodes.tar");
         image::write_archive(&[image(&PAUSE)?], &worker_images)?;
         let control_plane_images = folder.join("images-of-the-control-plane.tar");
         let images = [&KUBE_APISERVER, &KUBE_CONTROLLER_MANAGER, &KUBE_SCHEDULER, &ETCD].map(image);
-        let images = images.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut images = images.into_iter().collect::<Result<Vec<_>>>()?;
+        // kubeadm's checks look for these too, and would pull what is not there; no container is made of them.
+        for absent in ["kube-proxy", "coredns"] {
+            images.push(Image::of_static_program(name(absent)?, PAUSE.built()?)?);
+        }
         image::write_archive(&images, &control_plane_images)?;
         Ok(Self {
             plan,
@@ -206,6 +208,8 @@ impl Site {
         machine.write("/etc/cni/net.d/10-lab.conflist", config::cni(node.number()))?;
         let service = config::kubelet_service(&self.programs.kubelet);
         machine.write("/usr/local/bin/kubelet-service", service)?;
+        machine.write(config::KUBELET_DROP_IN, config::kubelet(&machine.cgroup()))?;
+        member.install_programs()?;
         member.start_containerd()?;
         let mut archives = vec![self.worker_images.clone()];
         if role == NodeRole::ControlPlane {
@@ -218,6 +222,33 @@ impl Site {
         Ok(member)
     }
 
+    /// Boots all of these, two at a time: importing images is work for one processor each.
+    ///
+    /// # Errors
+    /// As [`Site::boot`].
+    pub fn boot_all(&self, nodes: &[(Node, NodeRole)], more_images: &[PathBuf]) -> Result<Vec<Member>> {
+        let mut members = Vec::new();
+        for pair in nodes.chunks(2) {
+            let booted: Vec<Result<Member>> = thread::scope(|scope| {
+                let boots: Vec<_> = pair
+                    .iter()
+                    .map(|(node, role)| scope.spawn(|| self.boot(node, *role, more_images)))
+                    .collect();
+                boots
+                    .into_iter()
+                    .map(|boot| {
+                        let panicked = |_| Err(Error::Invalid("a boot panicked".to_owned()));
+                        boot.join().unwrap_or_else(panicked)
+                    })
+                    .collect()
+            });
+            for member in booted {
+                members.push(member?);
+            }
+        }
+        Ok(members)
+    }
+
     /// `kubeadm init` on the first control-plane node.
     ///
     /// # Errors
@@ -226,7 +257,7 @@ impl Site {
         let machine = &member.machine;
         let (name, own) = (machine.name().to_owned(), machine.node().ipv4());
         let file = "/etc/kubernetes/kubeadm.yaml";
-        machine.write(file, config::init(&self.plan, &name, own, &machine.cgroup()))?;
+        machine.write(file, config::init(&self.plan, &name, own))?;
         member.start_kubelet()?;
         // The checks before the flight want to pull images; CoreDNS and kube-proxy's DaemonSet are not needed here.
         let arguments = [
@@ -310,14 +341,7 @@ impl Member {
         let machine = &self.machine;
         let (name, own) = (machine.name().to_owned(), machine.node().ipv4());
         let file = "/etc/kubernetes/kubeadm.yaml";
-        let join = config::join(
-            invitation.endpoint,
-            &invitation.ca_hash,
-            self.role,
-            &name,
-            own,
-            &machine.cgroup(),
-        );
+        let join = config::join(invitation.endpoint, &invitation.ca_hash, self.role, &name, own);
         machine.write(file, join)?;
         machine.write(KUBE_PROXY_CONF, &invitation.kube_proxy)?;
         self.start_kubelet()?;
@@ -403,6 +427,23 @@ impl Member {
         self.machine.run(&self.programs.kubeadm, args)
     }
 
+    /// Puts the programs of a Kubernetes node where a person finds them who types their names.
+    fn install_programs(&self) -> Result<()> {
+        for (name, program) in [
+            ("ctr", &self.programs.ctr),
+            ("kubectl", &self.programs.kubectl),
+            ("kubelet", &self.programs.kubelet),
+        ] {
+            let place = format!("/usr/local/bin/{name}");
+            self.machine
+                .run("ln", &["--symbolic", "--force", program, &place])?;
+        }
+        let kubeadm = "/usr/local/bin/kubeadm";
+        self.machine
+            .write(kubeadm, config::typed_kubeadm(&self.programs.kubeadm))?;
+        self.machine.run("chmod", &["755", kubeadm]).map(drop)
+    }
+
     fn start_containerd(&mut self) -> Result<()> {
         let containerd = self.machine.spawn(&self.programs.containerd, &[])?;
         let containerd = self.containerd.insert(containerd);
@@ -473,6 +514,9 @@ impl Member {
         self.machine.power_on()?;
         self.start_containerd()?;
         self.start_kubelet()?;
-        self.start_kube_proxy()
+        if self.machine.path(KUBE_PROXY_CONF)?.exists() {
+            self.start_kube_proxy()?;
+        }
+        Ok(())
     }
 }

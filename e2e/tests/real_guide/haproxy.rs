@@ -1,0 +1,88 @@
+//! What befalls a control plane behind HAProxy.
+
+use std::{thread, time::Duration};
+
+use holdfast_e2e::{Result, guide::Part};
+use holdfast_lab::wait_until;
+
+use crate::{
+    follow::two_lines,
+    story::Promise,
+    world::{PATIENCE, World},
+};
+
+/// How often the control plane is asked while an API server is away that the proxy still counts on.
+const QUESTIONS: u32 = 10;
+
+/// The steps, in the order in which they are played.
+pub fn play(world: &mut World) -> Result<()> {
+    world.step(
+        "the active node's API server is killed",
+        Promise::BEHIND_THE_PROXY,
+        api_server_killed,
+    )?;
+    world.step(
+        "the active node's HAProxy ends, and returns",
+        Promise::PROBED,
+        proxy_ends,
+    )?;
+    world.step("the active node is lost", Promise::FAILOVER, active_is_lost)?;
+    world.step("the lost node returns", Promise::UNDISTURBED, lost_one_returns)
+}
+
+/// SIGKILL, and the kubelet starts it again.
+fn api_server_killed(world: &mut World) -> Result<()> {
+    let active = world.active()?;
+    assert_eq!(world.member(&active)?.signal("kube-apiserver", "KILL")?, 1);
+    // It is one of three until the proxy's checks have failed, and nobody who asks meanwhile waits for it.
+    let ask = ["get", "--raw", "/version", "--request-timeout=1s"];
+    for _ in 0..QUESTIONS {
+        if let Err(error) = world.member(&active)?.kubectl(&ask) {
+            world.story.complain(format!("without its API server: {error}"));
+        }
+    }
+    world.wait_for_api_servers()?;
+    world.expect_active(&active, "the proxy goes on with the other API servers")
+}
+
+/// The lines of the guide, one after the other.
+fn proxy_ends(world: &mut World) -> Result<()> {
+    let active = world.active()?;
+    let lines = world.block(Part::HaproxyTry)?;
+    let [end, begin] = two_lines(&lines)?;
+    world.type_on(&active, end)?;
+    world.wait_for_another_than(&active)?;
+    let next = world.active()?;
+    world.type_on(&active, begin)?;
+    let member = world.member(&active)?;
+    wait_until("HAProxy runs again", PATIENCE, || {
+        thread::sleep(Duration::from_millis(200));
+        let listening = member.machine().exec("ss", &["-Hltn", "sport", "=", ":8443"])?;
+        Ok(!listening.stdout.is_empty())
+    })?;
+    world.expect_active(&next, "when the proxy is back")
+}
+
+/// Its cable is pulled, then its plug.
+fn active_is_lost(world: &mut World) -> Result<()> {
+    let lost = world.active()?;
+    let member = world.member_mut(&lost)?;
+    member.machine().node().unplug()?;
+    member.power_off()?;
+    world.wait_for_another_than(&lost)
+}
+
+/// Nothing moves for a node that returns.
+fn lost_one_returns(world: &mut World) -> Result<()> {
+    let active = world.active()?;
+    for member in world
+        .members
+        .iter_mut()
+        .filter(|member| !member.machine().is_on())
+    {
+        member.machine().node().plug()?;
+        member.power_on()?;
+    }
+    world.wait_for_api_servers()?;
+    world.expect_active(&active, "when the lost node is back")
+}

@@ -1,0 +1,298 @@
+//! The machines that the guide asks for, somebody who types at them, and somebody who uses the control plane meanwhile.
+
+use std::{
+    env, fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use holdfast_e2e::{
+    Result,
+    guide::{Guide, Names, Part},
+    outages::{Client, Connection, Row, Service},
+};
+use holdfast_lab::{
+    Lab, Meter, Node,
+    agent::agent_binary,
+    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture, write_haproxy},
+    wait_until,
+};
+
+use crate::story::{Promise, Story};
+
+/// The control plane's address.
+pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
+/// The control plane's nodes, as the guide calls them.
+pub const PLANE: [&str; 3] = ["cp-1", "cp-2", "cp-3"];
+/// The worker, likewise.
+pub const WORKER: &str = "worker-1";
+/// Their addresses in the guide.
+pub const GUIDES: [&str; 3] = ["10.0.0.11", "10.0.0.12", "10.0.0.13"];
+/// How long a container, a Node or a leader may take to be there again, on two cores that run four nodes.
+pub const PATIENCE: Duration = Duration::from_mins(3);
+/// How long after a step its last effect may come.
+const SETTLE: Duration = Duration::from_secs(2);
+/// The folder with the archives of Holdfast's images.
+const IMAGES_VARIABLE: &str = "HOLDFAST_IMAGES";
+/// Where the administrator sits, and what is there at the start.
+const HOME: &str = "/root";
+/// The image that the guide's Pod of HAProxy names.
+const HAPROXY: &str = "docker.io/library/haproxy:3.2";
+
+/// Which of the guide's layouts is followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// The address leads to the API server of the node that has it.
+    Plain,
+    /// It leads to an HAProxy, and this to any API server.
+    Haproxy,
+}
+
+impl Layout {
+    /// Where clients ask.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Plain => PORT,
+            Self::Haproxy => 8443,
+        }
+    }
+}
+
+/// All of it.
+pub struct World {
+    /// What is followed.
+    pub guide: Guide,
+    /// With what in place of its names.
+    pub names: Names,
+    /// In which layout.
+    pub layout: Layout,
+    /// What was measured.
+    pub story: Story,
+    /// The machines, those of the control plane first.
+    pub members: Vec<Member>,
+    /// There once there is an API server.
+    watched: Option<Watched>,
+    client: Node,
+    /// Last, because it can go only when all that is in it is gone.
+    _lab: Lab,
+}
+
+/// Who holds the address, and who is served there.
+struct Watched {
+    meter: Meter,
+    user: Client,
+}
+
+impl World {
+    /// Boots the machines, with containerd, kubelet and kubeadm as for any cluster, and what the guide has its reader bring.
+    pub fn boot(layout: Layout) -> Result<Self> {
+        let story = Story::begin();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let guide = Guide::read(&root)?;
+        let lab = Lab::new()?;
+        let site = Site::prepare(&lab, Plan::new(VIP)?, &[root])?;
+        let more = match layout {
+            Layout::Plain => Vec::new(),
+            Layout::Haproxy => {
+                let archive = lab.folder().join("haproxy.tar");
+                write_haproxy(HAPROXY, &archive)?;
+                vec![archive]
+            }
+        };
+        let client = lab.client()?;
+        let mut nodes = Vec::new();
+        for name in PLANE {
+            nodes.push((lab.node(name)?, NodeRole::ControlPlane));
+        }
+        nodes.push((lab.node(WORKER)?, NodeRole::Worker));
+        let names = names(&guide, nodes.iter().map(|(node, _)| node))?;
+        let mut members = site.boot_all(&nodes, &more)?;
+        for member in &mut members {
+            // The kubelet's package has it started at each boot; it waits for kubeadm.
+            member.start_kubelet()?;
+            if member.role() == NodeRole::ControlPlane {
+                bring(member)?;
+            }
+        }
+        story.say("machines have booted, with containerd and the cluster's own images");
+        Ok(Self {
+            guide,
+            names,
+            layout,
+            story,
+            members,
+            watched: None,
+            client,
+            _lab: lab,
+        })
+    }
+
+    /// What the guide has in this part, with the names of the lab.
+    pub fn block(&self, part: Part) -> Result<String> {
+        Ok(self.names.put_into(self.guide.block(part)?))
+    }
+
+    /// Types these lines on the machine called `name`, as root, and returns what is printed.
+    pub fn type_on(&self, name: &str, lines: &str) -> Result<String> {
+        let typed = lines.lines().next().unwrap_or_default();
+        self.story.say(&format!("{name}# {typed}"));
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let home = format!("HOME={HOME}");
+        let words = ["-i", "-C", HOME, &home, path, "sh", "-e", "-c", lines];
+        let said = self.member(name)?.machine().run("env", &words);
+        Ok(said.map_err(|error| format!("typed on {name}: {error}"))?)
+    }
+
+    /// The machine called `name`.
+    pub fn member(&self, name: &str) -> Result<&Member> {
+        let found = self.members.iter().find(|member| member.name() == name);
+        Ok(found.ok_or_else(|| format!("there is no machine {name}"))?)
+    }
+
+    /// The machine called `name`, to be switched off and on.
+    pub fn member_mut(&mut self, name: &str) -> Result<&mut Member> {
+        let found = self.members.iter_mut().find(|member| member.name() == name);
+        Ok(found.ok_or_else(|| format!("there is no machine {name}"))?)
+    }
+
+    /// Begins to use the control plane, whose first API server is there.
+    pub fn watch(&mut self) -> Result<()> {
+        let nodes = self.members.iter().map(|member| member.machine().node().clone());
+        let meter = Meter::start(&self.client, &nodes.collect::<Vec<_>>(), &[VIP])?;
+        meter.wait_for_holders(VIP, &PLANE[..1], PATIENCE)?;
+        let ca = self
+            .member(PLANE[0])?
+            .machine()
+            .read("/etc/kubernetes/pki/ca.crt")?;
+        let address = SocketAddr::new(VIP, self.layout.port());
+        let readyz = Service::https(address, "/readyz", &ca)?;
+        let user = Client::start(&self.client, readyz, &[Connection::New, Connection::Established]);
+        user.wait_for_answers(PATIENCE)?;
+        self.watched = Some(Watched { meter, user });
+        Ok(())
+    }
+
+    fn watched(&self) -> Result<&Watched> {
+        Ok(self.watched.as_ref().ok_or("nobody watches the address yet")?)
+    }
+
+    /// Plays a step and holds it against its promise; an error ends the scenario.
+    pub fn step(
+        &mut self,
+        name: &'static str,
+        promise: Promise,
+        play: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.watched()?.user.wait_for_answers(PATIENCE)?;
+        let start = Instant::now();
+        self.story.say(&format!("> {name}"));
+        play(self).map_err(|error| format!("{name}: {error}"))?;
+        let watched = self.watched()?;
+        watched.user.wait_for_answers(PATIENCE)?;
+        thread::sleep(SETTLE);
+        let row = Row {
+            step: name,
+            new: watched.user.longest_silence_since(start, Connection::New),
+            established: watched.user.longest_silence_since(start, Connection::Established),
+            service: None,
+            held_twice: watched.meter.report_since(VIP, start).held_twice,
+            time: start.elapsed(),
+        };
+        self.story.judge(row, promise);
+        Ok(())
+    }
+
+    /// The one node that holds the address.
+    pub fn active(&self) -> Result<String> {
+        match &self.watched()?.meter.holders(VIP)[..] {
+            [one] => Ok(one.to_string()),
+            others => Err(format!("{others:?} hold the address").into()),
+        }
+    }
+
+    /// Holds it against the cluster if another node than `wanted` holds the address.
+    pub fn expect_active(&mut self, wanted: &str, why: &str) -> Result<()> {
+        let active = self.active()?;
+        if active != wanted {
+            self.story.complain(format!(
+                "{why}: {wanted} is to hold the address, and {active} does"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits until one node holds the address that is not `old`.
+    pub fn wait_for_another_than(&self, old: &str) -> Result<()> {
+        let meter = &self.watched()?.meter;
+        let what = format!("another node than {old} holds the address alone");
+        wait_until(&what, Duration::from_secs(15), || {
+            let holders = meter.holders(VIP);
+            thread::sleep(Duration::from_millis(5));
+            Ok(holders.len() == 1 && &*holders[0] != old)
+        })?;
+        Ok(())
+    }
+
+    /// Waits until the API servers of all control-plane nodes are ready, each asked itself.
+    pub fn wait_for_api_servers(&self) -> Result<()> {
+        for member in self
+            .members
+            .iter()
+            .filter(|member| member.role() == NodeRole::ControlPlane)
+        {
+            let server = format!("--server=https://{}:{PORT}", member.ipv4());
+            let ask = ["get", "--raw", "/readyz", "--request-timeout=5s", &server];
+            let what = format!("the API server of {} is ready", member.name());
+            wait_until(&what, PATIENCE, || {
+                let ready = member.kubectl(&ask).is_ok();
+                if !ready {
+                    thread::sleep(Duration::from_millis(500));
+                }
+                Ok(ready)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// What stands for the names and addresses of the guide.
+fn names<'n>(guide: &Guide, nodes: impl Iterator<Item = &'n Node>) -> Result<Names> {
+    let same = |name: &'static str| (name, name.to_owned());
+    let mut replacements = vec![
+        ("10.0.0.100", VIP.to_string()),
+        ("10.0.0.0/24", "10.77.0.0/24".to_owned()),
+        same("eth0"),
+        ("amd64", architecture().to_owned()),
+    ];
+    for (name, (guides, node)) in PLANE
+        .into_iter()
+        .chain([WORKER])
+        .zip(GUIDES.into_iter().chain(["10.0.0.21"]).zip(nodes))
+    {
+        replacements.extend([same(name), (guides, node.ipv4().to_string())]);
+    }
+    Names::new(guide.text(), &replacements)
+}
+
+/// Puts the agent's image and its program before the administrator, as a release has them.
+fn bring(member: &Member) -> Result<()> {
+    let folder = PathBuf::from(env::var_os(IMAGES_VARIABLE).ok_or_else(|| {
+        format!("{IMAGES_VARIABLE} names no folder with Holdfast's images: run this with `make e2e`")
+    })?);
+    let image = format!(
+        "holdfast-agent-{}-{}.tar",
+        env!("CARGO_PKG_VERSION"),
+        architecture()
+    );
+    let machine = member.machine();
+    for (name, from) in [
+        (image.as_str(), folder.join(&image)),
+        ("holdfast-agent", agent_binary()?),
+    ] {
+        let content = fs::read(&from).map_err(|error| format!("cannot read {}: {error}", from.display()))?;
+        machine.write(format!("{HOME}/{name}"), content)?;
+    }
+    Ok(())
+}
