@@ -34,6 +34,11 @@ fn main() -> std::process::ExitCode {
             lost_everywhere,
         )
         .timeout(long),
+        Case::new(
+            "where_each_api_server_has_its_own_etcd_the_address_leaves_one_that_has_lost_it",
+            own_etcd,
+        )
+        .timeout(long),
     ])
 }
 
@@ -51,7 +56,8 @@ struct Scene {
     _lab: Lab,
 }
 
-fn scene(arguments: &[&str]) -> Result<Scene> {
+/// With API servers that have these arguments more, asked about etcd or not.
+fn scene(arguments: &[&str], etcd: &str) -> Result<Scene> {
     let lab = Lab::new()?;
     let (client, a, b) = (lab.client()?, lab.node("a")?, lab.node("b")?);
     let options = ControlPlaneOptions {
@@ -66,7 +72,7 @@ fn scene(arguments: &[&str]) -> Result<Scene> {
         Group::new("control-plane", 51)
             .address("10.77.0.100/24")
             .spec(&format!(
-                "flapDamping: {{changes: 0}}\nprobes:\n- name: apiserver\n  preset: KubeAPIServer\n  presetOptions: {{tls: {{caFile: {}}}}}\n  \
+                "flapDamping: {{changes: 0}}\nprobes:\n- name: apiserver\n  preset: KubeAPIServer\n  presetOptions: {{etcd: {etcd}, tls: {{caFile: {}}}}}\n  \
                  period: 200ms\n  timeout: 500ms\n",
                 plane.authority().display()
             ))
@@ -101,7 +107,7 @@ fn wait_for_verdict(agent: &Agent, verdict: &str) -> Result<String> {
 }
 
 fn dies_or_hangs() -> Outcome {
-    let mut scene = scene(&[])?;
+    let mut scene = scene(&[], "Exclude")?;
     let start = Instant::now();
     scene.plane_a.kill_api_server()?;
     settle_on(&scene.meter, &[vip()], "b")?;
@@ -121,7 +127,7 @@ fn dies_or_hangs() -> Outcome {
 }
 
 fn anonymous() -> Outcome {
-    let scene = scene(&["--anonymous-auth=false"])?;
+    let scene = scene(&["--anonymous-auth=false"], "Exclude")?;
     stays_on(&scene.meter, vip(), "a", SECOND)?;
     let group = look::group(&scene.on_a, "control-plane")?;
     assert_eq!(group["effectivePriority"], 200, "{group:#}");
@@ -131,7 +137,7 @@ fn anonymous() -> Outcome {
 /// What all API servers see at the same time is no reason to leave one for the other; and an address that nobody holds helps
 /// nobody.
 fn lost_everywhere() -> Outcome {
-    let mut scene = scene(&[])?;
+    let mut scene = scene(&[], "Exclude")?;
     let start = Instant::now();
     for plane in [&scene.plane_a, &scene.plane_b] {
         plane.freeze_etcd()?;
@@ -149,6 +155,24 @@ fn lost_everywhere() -> Outcome {
     settle_on(&scene.meter, &[vip()], "a")?;
     // The first that is back serves.
     scene.plane_b.start_api_server()?;
+    settle_on(&scene.meter, &[vip()], "b")?;
+    let report = scene.meter.report_since(vip(), start);
+    assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
+    Ok(())
+}
+
+/// Nobody is to be without an address because all have lost their etcd.
+fn own_etcd() -> Outcome {
+    let scene = scene(&[], "Include")?;
+    let start = Instant::now();
+    scene.plane_a.freeze_etcd()?;
+    settle_on(&scene.meter, &[vip()], "b")?;
+    scene.plane_b.freeze_etcd()?;
+    wait_for_verdict(&scene.on_b, "Failing")?;
+    settle_on(&scene.meter, &[vip()], "a")?;
+    stays_on(&scene.meter, vip(), "a", 4 * SECOND)?;
+    // The first that has its etcd again serves.
+    scene.plane_b.thaw_etcd()?;
     settle_on(&scene.meter, &[vip()], "b")?;
     let report = scene.meter.report_since(vip(), start);
     assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
