@@ -4,7 +4,6 @@ use std::{
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    thread,
     time::Instant,
 };
 
@@ -44,7 +43,9 @@ impl World {
             .into_iter()
             .collect::<holdfast_lab::Result<Vec<_>>>()?;
         let worker = lab.node(WORKER)?;
-        let mut members = boot(&site, &nodes, &worker, &images)?;
+        let planes = nodes.iter().cloned().map(|node| (node, NodeRole::ControlPlane));
+        let machines: Vec<_> = planes.chain([(worker.clone(), NodeRole::Worker)]).collect();
+        let mut members = site.boot_all(&machines, &images)?;
         say("machines have booted, with containerd and all images");
 
         let mut manifest = manifest(&nodes);
@@ -92,32 +93,6 @@ impl World {
         );
         Ok(world)
     }
-}
-
-/// Boots all machines, two at a time: importing images is work for one core each.
-fn boot(site: &Site, nodes: &[Node], worker: &Node, images: &[PathBuf]) -> Result<Vec<Member>> {
-    let wanted: Vec<(&Node, NodeRole)> = nodes
-        .iter()
-        .map(|node| (node, NodeRole::ControlPlane))
-        .chain([(worker, NodeRole::Worker)])
-        .collect();
-    let mut members = Vec::new();
-    for pair in wanted.chunks(2) {
-        let booted: Vec<_> = thread::scope(|scope| {
-            let boots: Vec<_> = pair
-                .iter()
-                .map(|(node, role)| scope.spawn(|| site.boot(node, *role, images)))
-                .collect();
-            boots
-                .into_iter()
-                .map(|boot| boot.join().map_err(|_| "a boot panicked"))
-                .collect()
-        });
-        for member in booted {
-            members.push(member??);
-        }
-    }
-    Ok(members)
 }
 
 /// The archives with Holdfast's images, as `cargo xtask images` writes them.
