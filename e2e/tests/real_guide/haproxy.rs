@@ -11,9 +11,6 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// How often the control plane is asked while an API server is away that the proxy still counts on.
-const QUESTIONS: u32 = 10;
-
 /// The steps, in the order in which they are played.
 pub fn play(world: &mut World) -> Result<()> {
     world.step(
@@ -34,13 +31,6 @@ pub fn play(world: &mut World) -> Result<()> {
 fn api_server_killed(world: &mut World) -> Result<()> {
     let active = world.active()?;
     assert_eq!(world.member(&active)?.signal("kube-apiserver", "KILL")?, 1);
-    // It is one of three until the proxy's checks have failed, and nobody who asks meanwhile waits for it.
-    let ask = ["get", "--raw", "/version", "--request-timeout=1s"];
-    for _ in 0..QUESTIONS {
-        if let Err(error) = world.member(&active)?.kubectl(&ask) {
-            world.story.complain(format!("without its API server: {error}"));
-        }
-    }
     world.wait_for_api_servers()?;
     world.expect_active(&active, "the proxy goes on with the other API servers")
 }

@@ -31,11 +31,11 @@ pub struct Promise {
 impl Promise {
     /// The address does not move: nothing but the machine's own hiccups.
     pub const UNDISTURBED: Self = Self::outage(Duration::from_millis(1500));
-    /// The address does not move, and the proxy leads new clients elsewhere at once. One that is connected to an API server which
-    /// is on its way out, and says that it is not ready, is led elsewhere after three checks, a second apart.
+    /// The address does not move, and the proxy leads new clients elsewhere as soon as the API server refuses them. One that is
+    /// connected to an API server on its way out hears that it is not ready, until three checks, a second apart, have failed.
     pub const BEHIND_THE_PROXY: Self = Self {
+        new: Duration::from_millis(2500),
         established: Duration::from_millis(4500),
-        ..Self::UNDISTURBED
     };
     /// Three probes of at most a second fail, and the address is handed over. A connection whose answer was under way as the
     /// address left may wait until its client gives it up: a kernel resets no connection of an address that it does not have any
