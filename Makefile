@@ -53,7 +53,7 @@ images-arm64: ## The same for 64-bit ARM, on whatever machine
 manifest: ## Write deploy/holdfast.yaml from the chart, with Helm, which is built once (see assets)
 	$(XTASK) manifest
 
-e2e: ## Bring up a real cluster with kubeadm and break it step by step, 10 minutes; needs root
+e2e: ## Bring up a real cluster with kubeadm and break it step by step, half an hour; needs root
 	$(XTASK) e2e
 
 clean-cache: ## Delete what these targets built for themselves outside the checkout: tools and assets
