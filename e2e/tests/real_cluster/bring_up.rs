@@ -34,7 +34,9 @@ impl World {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
         let lab = Lab::new()?;
         let images = images()?;
-        let site = Site::prepare(&lab, Plan::new(VIP)?, std::slice::from_ref(&root))?;
+        let plan = Plan::new(VIP)?;
+        say(&format!("this is Kubernetes {}", plan.version));
+        let site = Site::prepare(&lab, plan, std::slice::from_ref(&root))?;
         say("images are made");
 
         let client = lab.client()?;
