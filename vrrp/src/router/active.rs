@@ -1,9 +1,9 @@
 //! The Active state: advertising, answering those that lose, yielding to those that win (RFC 9568 §6.4.3).
 
-use core::net::IpAddr;
 use core::time::Duration;
 
 use super::VirtualRouter;
+use super::backup::Watch;
 use super::election::{self, AsActive};
 use super::limit::RateLimit;
 use super::receive::Heard;
@@ -21,7 +21,7 @@ impl VirtualRouter {
     /// Takes the addresses: advertises, binds, and announces them once they are bound (RFC 9568 §6.4.1, §6.4.2).
     pub(super) fn become_active(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
         let silence = self.silence(now);
-        self.watch = self.watch.taken_over();
+        self.watch = Watch::default();
         self.release = None;
         self.timers.clear_all();
         self.advertise(out);
@@ -55,7 +55,7 @@ impl VirtualRouter {
         match election::as_active(self.priority(), self.config.source, heard.priority, heard.router) {
             AsActive::Resigned => self.answer(now, out),
             AsActive::Assert => {
-                if !self.is_last_word(now, heard.router) {
+                if !self.is_new(now) {
                     out.push(Action::Notice(Notice::OtherActive {
                         router: heard.router,
                         priority: heard.priority,
@@ -96,15 +96,11 @@ impl VirtualRouter {
         }
     }
 
-    /// Whether an advertisement of `other` may be a last word to this router, which has just become Active. The one that was
-    /// Active before says it once more after an interval.
-    fn is_last_word(&self, now: Instant, other: IpAddr) -> bool {
-        let intervals = if self.watch.taken_from == Some(other) {
-            3
-        } else {
-            1
-        };
-        now.saturating_duration_since(self.since) < intervals * self.config.interval.get()
+    /// Whether this router became Active so short a time ago that another one's advertisement may be its last word: of the one
+    /// that was Active before, or of an equal that became Active in the same moment. An interval passes until the other hears
+    /// of this router, another one until it says its last word once more.
+    fn is_new(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < 3 * self.config.interval.get()
     }
 
     /// Keeps the timers of the Active state from firing; the addresses stay and are renewed.

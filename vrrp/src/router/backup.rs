@@ -29,8 +29,6 @@ pub(super) struct Watch {
     pub(super) advertised: Advertised,
     /// To whom this router has yielded, if it was Active.
     pub(super) yielded_to: Option<IpAddr>,
-    /// From whom this router has taken over, if it is Active.
-    pub(super) taken_from: Option<IpAddr>,
     /// When it was last heard, whatever it said.
     pub(super) last_heard: Option<Instant>,
     /// Its interval, once it is known: Active_Adver_Interval (RFC 9568 §6.1).
@@ -49,16 +47,6 @@ pub(super) struct Watch {
     fallen_since: Option<Instant>,
     /// Until when advertisements may be old ones that had waited while the process did not run.
     history_until: Instant,
-}
-
-impl Watch {
-    /// What is left of it for a router that has become Active.
-    pub(super) fn taken_over(&self) -> Self {
-        Self {
-            taken_from: self.router,
-            ..Self::default()
-        }
-    }
 }
 
 impl VirtualRouter {

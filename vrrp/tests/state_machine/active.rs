@@ -82,7 +82,7 @@ fn active_adopts_the_interval_of_the_router_it_yields_to() {
 fn active_answers_a_losing_advertisement_at_once() {
     for (from, theirs) in [(HIGHER, 99), (LOWER, 100), (LOWER, 1)] {
         let mut solo = Solo::active(config(100));
-        solo.pass(millis(1400));
+        solo.pass(millis(3400));
         let out = solo.hear(from, theirs);
         let notice = Notice::OtherActive {
             router: from,
@@ -163,13 +163,14 @@ fn a_router_that_has_just_preempted_does_not_take_the_losers_last_word_for_a_spl
         let is_notice = |action: &&Action| matches!(action, Action::Notice(_));
         out.iter().filter(is_notice).count()
     };
-    // Said at once, and once more an interval later; anybody else may have lost the race for the succession.
+    // Whoever yields says it at once, and once more an interval later: the one that was Active, or an equal that became it, too.
     for (after, router, wanted) in [
         (Duration::ZERO, LOWER, 0),
         (Duration::ZERO, HIGHER, 0),
-        (millis(1500), LOWER, 0),
-        (millis(1500), HIGHER, 1),
+        (millis(2900), LOWER, 0),
+        (millis(2900), HIGHER, 0),
         (3 * SECOND, LOWER, 1),
+        (3 * SECOND, HIGHER, 1),
     ] {
         let mut solo = preempted();
         solo.pass(after);

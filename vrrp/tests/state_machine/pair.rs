@@ -20,6 +20,8 @@ struct Pair {
     served_twice: Duration,
     /// How often each has told the neighbors at once where the address is.
     bursts: [usize; 2],
+    /// How often each has said that something on the wire should not be so.
+    notices: [usize; 2],
 }
 
 impl Pair {
@@ -39,6 +41,7 @@ impl Pair {
             unserved: Duration::ZERO,
             served_twice: Duration::ZERO,
             bursts: [0, 0],
+            notices: [0, 0],
         }
     }
 
@@ -98,6 +101,7 @@ impl Pair {
         while let Some((node, action)) = queue.pop_front() {
             let other = 1 - node;
             self.bursts[node] += usize::from(action == BURST);
+            self.notices[node] += usize::from(matches!(action, Action::Notice(_)));
             let consequences = match action {
                 Action::Bind(_) => (node, self.nodes[node].bound()),
                 Action::Send { .. } if !self.connected => continue,
@@ -387,6 +391,19 @@ fn after_a_split_the_neighbors_are_told_even_if_the_losers_last_word_is_lost() {
     assert_eq!(pair.bursts, [before[0] + 1, before[1]]);
     pair.pass(100 * SECOND);
     assert_eq!(pair.states(), [State::Active, State::Backup]);
+}
+
+#[test]
+fn two_that_became_active_in_the_same_moment_are_no_split_once_one_has_yielded() {
+    let mut pair = Pair::new(config(100), config(100));
+    pair.connected = false;
+    while pair.states() != [State::Active; 2] {
+        pair.pass(millis(1));
+    }
+    pair.connected = true;
+    pair.pass(100 * SECOND);
+    assert_eq!(pair.states(), [State::Backup, State::Active]);
+    assert_eq!(pair.notices, [0, 0]);
 }
 
 #[test]
