@@ -15,8 +15,9 @@ use crate::{Group, Result, file_of, formula::MARGIN_BESIDE};
 /// How long anything may take that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 
-/// How often Linux looks at the changes of a link.
-const LINK_CHANGES: Duration = Duration::from_secs(1);
+/// Within what time Linux has looked at the change of a link, and looks at the next one at once: it looks once a second, so
+/// that one passes until it sees the change, and another one before it looks again.
+const LINK_CHANGES: Duration = Duration::from_secs(2);
 
 /// A router of either kind.
 #[derive(Debug)]
@@ -120,8 +121,8 @@ pub fn unnoticed(meter: &Meter, vip: IpAddr, start: Instant) {
     );
 }
 
-/// Plugs a node's cable in again, after the kernel has had time to take note on both of its ends that it was pulled: Linux
-/// looks at a link's changes once a second, and a cable that is back sooner may carry in one direction only for a while.
+/// Plugs a node's cable in again, after the kernel has had time to take note on both of its ends that it was pulled, and is
+/// ready to take note that it is back: until then a cable may carry in one direction only.
 ///
 /// # Errors
 /// When the switch has no such port.

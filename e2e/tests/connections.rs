@@ -225,14 +225,23 @@ impl Watched {
 /// How many sockets the agent says it has closed.
 fn closed(agent: &Agent) -> Result<u64> {
     let address = agent.metrics_address();
-    let text = agent.node().netns().run(|| {
-        let ask = || {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).map(|_| text)
-        };
-        ask().map_err(|error| Error::Invalid(format!("reading the agent's metrics: {error}")))
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).map(|_| text)
+    };
+    let mut text = String::new();
+    // An agent that has just been started may not listen yet.
+    wait_until("the agent's metrics can be read", PATIENCE, || {
+        agent.node().netns().run(|| match ask() {
+            Ok(metrics) => {
+                text = metrics;
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(false),
+            Err(error) => Err(Error::Invalid(format!("reading the agent's metrics: {error}"))),
+        })
     })?;
     let line = text
         .lines()
