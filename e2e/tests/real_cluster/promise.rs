@@ -46,11 +46,12 @@ impl Promise {
     pub const HANDED_OVER: Self = Self::UNDISTURBED.unanswered();
     /// Nobody can serve until the quorum is back.
     pub const NO_QUORUM: Self = Self::outage(Duration::from_mins(4));
-    /// Two who cannot hear each other both hold the address; the majority's is the later word, and clients
-    /// follow it.
-    pub const SPLIT: Self = Self::outage(Duration::from_secs(10))
-        .unanswered()
-        .held_twice(Duration::from_secs(45));
+    /// Two who cannot hear each other both hold the address. The one that is alone finds its API server without quorum, resigns,
+    /// hears nobody who takes over, takes the address again and announces it; who hears both follows it until the split ends.
+    pub const SPLIT: Self = Self {
+        established: Duration::from_secs(75),
+        ..Self::outage(Duration::from_secs(25)).held_twice(Duration::from_secs(45))
+    };
     /// Kernels are up at once here; kubelets, etcd and API servers start on two cores.
     pub const COLD_START: Self = Self::outage(Duration::from_mins(3));
 
