@@ -59,6 +59,14 @@ fn serves_both(node: &Node) -> bool {
     BOTH.iter().all(|group| node.state(group) == State::Active)
 }
 
+/// Waits until the one serves both and the other none: it yields only when it hears the one's advertisement.
+fn await_handed(to: &Node, from: &Node) {
+    await_some("one node to serve both groups, and the other none", || {
+        let left = BOTH.iter().all(|group| from.state(group) != State::Active);
+        (left && serves_both(to)).then_some(())
+    });
+}
+
 #[test]
 fn a_fault_of_one_group_moves_all_once_and_they_come_back_together() {
     isolated(|| {
@@ -73,15 +81,11 @@ fn a_fault_of_one_group_moves_all_once_and_they_come_back_together() {
         assert_eq!(first.status("out").faults[0].reason, "SyncGroup");
         assert_eq!(first.status("out").faults[0].message, message);
         assert_eq!(first.status("in").faults.len(), 1, "it is not kept out by itself");
-        await_some("the second node to serve both", || {
-            serves_both(&second).then_some(())
-        });
+        await_handed(&second, &first);
         quiet(&mut first, &mut second);
 
         first.judge("in", good(), "200 base");
-        await_some("the first node to serve both again", || {
-            serves_both(&first).then_some(())
-        });
+        await_handed(&first, &second);
         let back = moves(&first.events());
         assert_eq!(
             back.len(),
@@ -98,9 +102,7 @@ fn all_stand_as_low_as_the_lowest_and_move_because_of_it() {
         let (mut first, mut second) = serving();
         let sum = "200 base − 150 haproxy (connection refused, 3 of 3) = 50";
         first.judge("in", stands(Standing::Weighted(priority(50))), sum);
-        await_some("the second node to serve both", || {
-            serves_both(&second).then_some(())
-        });
+        await_handed(&second, &first);
         let said = first.events();
         let changes: Vec<&String> = said
             .iter()
@@ -121,9 +123,7 @@ fn all_stand_as_low_as_the_lowest_and_move_because_of_it() {
         );
         quiet(&mut first, &mut second);
         first.judge("in", good(), "200 base");
-        await_some("the first node to serve both again", || {
-            serves_both(&first).then_some(())
-        });
+        await_handed(&first, &second);
         quiet(&mut first, &mut second);
     });
 }
@@ -139,15 +139,11 @@ fn a_failing_service_of_one_group_hands_all_over() {
             message.contains("as group in of sync group edge: floor 12 of 200 base"),
             "{message}"
         );
-        await_some("the second node to serve both", || {
-            serves_both(&second).then_some(())
-        });
+        await_handed(&second, &first);
         quiet(&mut first, &mut second);
         // Both fail: the better one serves again, with both.
         second.judge("out", bad(Standing::Floor), "floor 6 of 100 base: haproxy fails");
-        await_some("the first node to serve both again", || {
-            serves_both(&first).then_some(())
-        });
+        await_handed(&first, &second);
         quiet(&mut first, &mut second);
     });
 }
@@ -187,17 +183,15 @@ fn groups_that_were_torn_apart_find_together_though_they_are_never_to_preempt() 
         second.await_active("out");
         first.apply(edge(200).map(never));
         second.apply(edge(100).map(never));
-        await_some("the better node to serve both", || {
-            serves_both(&first).then_some(())
-        });
+        await_handed(&first, &second);
         quiet(&mut first, &mut second);
         // Together they stay where they are, however good the other node.
         first.judge("in", faulty(Fault::ProbeFailed), "haproxy fails");
-        await_some("the other node to serve both", || {
-            serves_both(&second).then_some(())
-        });
+        await_handed(&second, &first);
         first.judge("in", good(), "200 base");
-        first.await_state("in", State::Backup);
+        for group in BOTH {
+            first.await_state(group, State::Backup);
+        }
         quiet(&mut first, &mut second);
         assert!(serves_both(&second));
     });
