@@ -4,12 +4,13 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     ops::Range,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     client::Client,
-    error::Result,
+    error::{Error, Result},
     lab::wait_until,
     node::Node,
     responder::Responder,
@@ -109,6 +110,31 @@ impl Meter {
                 .map(|node| &**node)
                 .eq(wanted.iter().copied()))
         })
+    }
+
+    /// Waits until one node holds `address` that is not `old`, and returns its name.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    pub fn wait_for_another_than(&self, old: &str, address: IpAddr, patience: Duration) -> Result<String> {
+        let what = format!("another node than {old} holds {address} alone");
+        wait_until(&what, patience, || {
+            let holders = self.holders(address);
+            thread::sleep(Duration::from_millis(5));
+            Ok(holders.len() == 1 && &*holders[0] != old)
+        })?;
+        self.only_holder(address)
+    }
+
+    /// The one node that holds `address`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when none does, or several do.
+    pub fn only_holder(&self, address: IpAddr) -> Result<String> {
+        match &self.holders(address)[..] {
+            [one] => Ok(one.to_string()),
+            others => Err(Error::Invalid(format!("{others:?} hold {address}"))),
+        }
     }
 
     /// Who holds `address` now, sorted by name.

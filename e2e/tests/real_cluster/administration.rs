@@ -8,7 +8,7 @@ use std::{
 
 use holdfast_e2e::Result;
 use holdfast_lab::{
-    kubeadm::{Member, NodeRole, PORT},
+    kubeadm::{Member, NodeRole},
     wait_until,
 };
 
@@ -70,19 +70,7 @@ impl World {
             if !member.machine().is_on() || member.role() != NodeRole::ControlPlane {
                 continue;
             }
-            let server = format!("--server=https://{}:{PORT}", member.ipv4());
-            let ask = ["get", "--raw", "/readyz", "--request-timeout=5s", &server];
-            wait_until(
-                &format!("the API server of {} is ready", member.name()),
-                PATIENCE,
-                || {
-                    let ready = member.kubectl(&ask).is_ok();
-                    if !ready {
-                        thread::sleep(Duration::from_millis(500));
-                    }
-                    Ok(ready)
-                },
-            )?;
+            member.wait_for_api_server(PATIENCE)?;
         }
         self.wait_for_pods("all nodes and static Pods are ready", |pods| {
             let on = self.members.iter().filter(|member| member.machine().is_on());

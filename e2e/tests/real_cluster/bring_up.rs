@@ -1,7 +1,7 @@
 //! From nothing to a cluster of three control-plane nodes and a worker, as the guide for kubeadm tells.
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Instant,
@@ -9,35 +9,31 @@ use std::{
 
 use holdfast_e2e::{
     Result,
-    outages::{Client, Connection, Service},
+    outages::{Client, Connection, Promise, Service, Story},
 };
 use holdfast_lab::{
     Lab, Meter, Node,
     agent::agent_binary,
-    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture},
+    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture, holdfast_images},
 };
 
 use crate::{
     chosen::Chosen,
-    world::{AGENT, PATIENCE, PLANE, Promise, SERVICE, VIP, WORKER, World, say},
+    world::{AGENT, PATIENCE, PLANE, SERVICE, VIP, WORKER, World},
 };
-
-/// The folder with the archives of Holdfast's images.
-const IMAGES_VARIABLE: &str = "HOLDFAST_IMAGES";
 
 impl World {
     /// Brings up three control-plane nodes and a worker, as the guide for kubeadm tells.
     pub fn bring_up() -> Result<Self> {
-        let start = Instant::now();
+        let story = Story::begin();
         let chosen = Chosen::from_environment()?;
-        let say = |what: &str| say(start, what);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
         let lab = Lab::new()?;
         let images = images()?;
         let plan = Plan::new(VIP)?;
-        say(&format!("this is Kubernetes {}", plan.version));
+        story.say(&format!("this is Kubernetes {}", plan.version));
         let site = Site::prepare(&lab, plan, std::slice::from_ref(&root))?;
-        say("images are made");
+        story.say("images are made");
 
         let client = lab.client()?;
         let nodes = PLANE
@@ -48,7 +44,7 @@ impl World {
         let planes = nodes.iter().cloned().map(|node| (node, NodeRole::ControlPlane));
         let machines: Vec<_> = planes.chain([(worker.clone(), NodeRole::Worker)]).collect();
         let mut members = site.boot_all(&machines, &images)?;
-        say("machines have booted, with containerd and all images");
+        story.say("machines have booted, with containerd and all images");
 
         let mut manifest = manifest(&nodes);
         manifest.push("--write".to_owned());
@@ -56,7 +52,7 @@ impl World {
             put_agent(member, &manifest)?;
         }
         site.init(&mut members[0])?;
-        say("cp-1: kubeadm init");
+        story.say("cp-1: kubeadm init");
         let watched: Vec<Node> = nodes.iter().chain([&worker]).cloned().collect();
         let meter = Meter::start(&client, &watched, &[VIP, SERVICE])?;
         meter.wait_for_holders(VIP, &PLANE[..1], PATIENCE)?;
@@ -68,7 +64,7 @@ impl World {
         let (joining, invitation) = (Instant::now(), site.invitation(&members[0])?);
         for member in &mut members[1..] {
             member.join(&invitation)?;
-            say(&format!("{}: kubeadm join, through the address", member.name()));
+            story.say(&format!("{}: kubeadm join, through the address", member.name()));
         }
         let mut world = Self {
             members,
@@ -77,10 +73,8 @@ impl World {
             service: None,
             client,
             root,
-            rows: Vec::new(),
-            broken: Vec::new(),
+            story,
             chosen,
-            start,
             _lab: lab,
         };
         world.connect_pods()?;
@@ -89,7 +83,7 @@ impl World {
         world.say(&whole);
         world.judge(
             "two control-plane nodes and a worker join",
-            Promise::API_SERVER,
+            Promise::PROBED,
             joining,
             false,
         );
@@ -99,9 +93,7 @@ impl World {
 
 /// The archives with Holdfast's images, as `cargo xtask images` writes them.
 fn images() -> Result<Vec<PathBuf>> {
-    let folder = PathBuf::from(env::var_os(IMAGES_VARIABLE).ok_or_else(|| {
-        format!("{IMAGES_VARIABLE} names no folder with Holdfast's images: run this with `make e2e`")
-    })?);
+    let folder = holdfast_images()?;
     let mut archives = Vec::new();
     for entry in fs::read_dir(&folder)? {
         let path = entry?.path();

@@ -2,13 +2,11 @@
 
 use std::env;
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{Result, outages::WRITE_VARIABLE};
 
 /// Names the steps to be played, if not all are: words, separated by commas, of which one is in the step's name. What a step needs
 /// of those before it has to be named, too.
 const VARIABLE: &str = "HOLDFAST_E2E_STEPS";
-/// The file that the table is written to, if it is to be.
-pub const WRITE_VARIABLE: &str = "HOLDFAST_E2E_WRITE";
 
 /// The steps that are played.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use holdfast_lab::harness::{Case, Outcome, main as run};
 mod administration;
 mod bring_up;
 mod chosen;
-mod promise;
 mod steps;
 mod world;
 

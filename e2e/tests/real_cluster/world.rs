@@ -1,21 +1,19 @@
 //! The cluster of the scenario, and how a step of it is played and judged.
 
 use std::{
-    env,
     net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
 
 use holdfast_e2e::{
     Result,
-    outages::{self, Client, Connection, Row},
+    outages::{Client, Connection, Promise, Row, Story},
 };
-use holdfast_lab::{Lab, Meter, Node, kubeadm::Member, wait_until};
+use holdfast_lab::{Lab, Meter, Node, kubeadm::Member};
 
-use crate::chosen::{Chosen, WRITE_VARIABLE};
-pub use crate::promise::Promise;
+use crate::chosen::Chosen;
 
 /// The control plane's address.
 pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
@@ -49,13 +47,9 @@ pub struct World {
     /// The checkout.
     pub root: PathBuf,
     /// What the steps have cost.
-    pub rows: Vec<Row>,
-    /// The promises that were not kept.
-    pub broken: Vec<String>,
+    pub story: Story,
     /// The steps that are played.
     pub chosen: Chosen,
-    /// When the scenario began.
-    pub start: Instant,
     /// Last, because it can go only when all that is in it is gone.
     pub _lab: Lab,
 }
@@ -105,72 +99,35 @@ impl World {
                 .fold(Duration::ZERO, Duration::max),
             time: start.elapsed(),
         };
+        self.story.judge(row, promise);
         self.say(&format!(
-            "  outage {:?} (new connections), {:?} (established), {:?} (service), held twice {:?}, by {:?} and {:?} now",
-            row.new,
-            row.established,
-            row.service,
-            row.held_twice,
+            "  held by {:?} and {:?}",
             self.holders(VIP),
             self.holders(SERVICE)
         ));
-        for (what, was, promised) in [
-            ("new connections were refused for", row.new, promise.new),
-            (
-                "the established connection was silent for",
-                row.established,
-                promise.established,
-            ),
-            (
-                "new connections to the service were refused for",
-                row.service.unwrap_or_default(),
-                promise.service,
-            ),
-            (
-                "two nodes held an address for",
-                row.held_twice,
-                promise.held_twice,
-            ),
-        ] {
-            if was > promised {
-                let complaint = format!("{step}: {what} {was:?}, and {promised:?} was promised");
-                self.complain(complaint);
-            }
-        }
-        self.rows.push(row);
     }
 
-    /// Prints the table, keeps it if that was asked for, and fails if a promise was not kept.
+    /// Tells what was measured, and fails if a promise was not kept.
     pub fn finish(mut self) -> Result<()> {
-        println!("\n{}", outages::markdown(&self.rows));
-        if let Some(file) = env::var_os(WRITE_VARIABLE) {
-            outages::write(Path::new(&file), TABLE, &self.rows)?;
+        if let Some(complaint) = self.chosen.complaint() {
+            self.story.complain(complaint);
         }
-        self.broken.extend(self.chosen.complaint());
-        if self.broken.is_empty() {
-            return Ok(());
-        }
-        Err(self.broken.join("\n").into())
+        self.story.finish(Some(TABLE))
     }
 
     /// Says what is done, and when.
     pub fn say(&self, what: &str) {
-        say(self.start, what);
+        self.story.say(what);
     }
 
     /// Holds it against the step if another node than `wanted` holds the address of the control plane, or more than one.
     pub fn expect_active(&mut self, wanted: &str, why: &str) {
         let holders = self.holders(VIP);
         if holders != [wanted] {
-            self.complain(format!(
+            self.story.complain(format!(
                 "{why}: {wanted} is to hold the address, and {holders:?} do"
             ));
         }
-    }
-
-    fn complain(&mut self, complaint: String) {
-        self.say(&complaint);
-        self.broken.push(complaint);
     }
 
     /// The member called `name`.
@@ -186,10 +143,7 @@ impl World {
 
     /// The one node that holds `address`.
     pub fn active_at(&self, address: IpAddr) -> Result<String> {
-        match &self.holders(address)[..] {
-            [one] => Ok(one.clone()),
-            others => Err(format!("{others:?} hold {address}").into()),
-        }
+        Ok(self.meter.only_holder(address)?)
     }
 
     /// Who holds `address`.
@@ -201,19 +155,8 @@ impl World {
             .collect()
     }
 
-    /// Waits until one node holds `address` that is not `old`.
+    /// Waits until one node holds `address` that is not `old`, and returns its name.
     pub fn wait_for_another_than(&self, old: &str, address: IpAddr, patience: Duration) -> Result<String> {
-        let what = format!("another node than {old} holds {address} alone");
-        wait_until(&what, patience, || {
-            let holders = self.meter.holders(address);
-            thread::sleep(Duration::from_millis(5));
-            Ok(holders.len() == 1 && &*holders[0] != old)
-        })?;
-        self.active_at(address)
+        Ok(self.meter.wait_for_another_than(old, address, patience)?)
     }
-}
-
-/// Says what is done, and when.
-pub fn say(start: Instant, what: &str) {
-    println!("{:>7.1} s  {what}", start.elapsed().as_secs_f64());
 }

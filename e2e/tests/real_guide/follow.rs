@@ -6,13 +6,11 @@ use holdfast_api::yaml;
 use holdfast_e2e::{
     Result,
     guide::{Part, Printed},
+    outages::Promise,
 };
 use holdfast_lab::wait_until;
 
-use crate::{
-    story::Promise,
-    world::{GUIDES, Layout, PATIENCE, PLANE, VIP, WORKER, World},
-};
+use crate::world::{GUIDES, Layout, PATIENCE, PLANE, VIP, WORKER, World};
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/holdfast.yaml";
 /// For how long a thing that must not happen is waited for.
@@ -157,10 +155,7 @@ fn api_server_ends(world: &mut World) -> Result<()> {
     let [end, begin] = two_lines(&lines)?;
     world.type_on(&active, end)?;
     let holder = match world.layout {
-        Layout::Plain => {
-            world.wait_for_another_than(&active)?;
-            world.active()?
-        }
+        Layout::Plain => world.wait_for_another_than(&active)?,
         Layout::Haproxy => {
             let member = world.member(&active)?;
             wait_until("the API server has ended", PATIENCE, || {

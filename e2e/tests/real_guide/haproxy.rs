@@ -2,12 +2,11 @@
 
 use std::{thread, time::Duration};
 
-use holdfast_e2e::{Result, guide::Part};
-use holdfast_lab::wait_until;
+use holdfast_e2e::{Result, guide::Part, outages::Promise};
+use holdfast_lab::{kubeadm::Member, wait_until};
 
 use crate::{
     follow::two_lines,
-    story::Promise,
     world::{PATIENCE, World},
 };
 
@@ -41,8 +40,7 @@ fn proxy_ends(world: &mut World) -> Result<()> {
     let lines = world.block(Part::HaproxyTry)?;
     let [end, begin] = two_lines(&lines)?;
     world.type_on(&active, end)?;
-    world.wait_for_another_than(&active)?;
-    let next = world.active()?;
+    let next = world.wait_for_another_than(&active)?;
     world.type_on(&active, begin)?;
     let member = world.member(&active)?;
     wait_until("HAProxy runs again", PATIENCE, || {
@@ -56,22 +54,16 @@ fn proxy_ends(world: &mut World) -> Result<()> {
 /// Its cable is pulled, then its plug.
 fn active_is_lost(world: &mut World) -> Result<()> {
     let lost = world.active()?;
-    let member = world.member_mut(&lost)?;
-    member.machine().node().unplug()?;
-    member.power_off()?;
-    world.wait_for_another_than(&lost)
+    world.member_mut(&lost)?.lose()?;
+    world.wait_for_another_than(&lost).map(drop)
 }
 
 /// Nothing moves for a node that returns.
 fn lost_one_returns(world: &mut World) -> Result<()> {
     let active = world.active()?;
-    for member in world
-        .members
-        .iter_mut()
-        .filter(|member| !member.machine().is_on())
-    {
-        member.machine().node().plug()?;
-        member.power_on()?;
+    let off = |member: &&mut Member| !member.machine().is_on();
+    for member in world.members.iter_mut().filter(off) {
+        member.bring_back()?;
     }
     world.wait_for_api_servers()?;
     world.expect_active(&active, "when the lost node is back")

@@ -10,7 +10,6 @@ use holdfast_lab::harness::{Case, Outcome, main as run};
 
 mod follow;
 mod haproxy;
-mod story;
 mod world;
 
 use world::{Layout, World};

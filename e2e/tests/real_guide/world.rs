@@ -1,9 +1,9 @@
 //! The machines that the guide asks for, somebody who types at them, and somebody who uses the control plane meanwhile.
 
 use std::{
-    env, fs,
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -11,16 +11,13 @@ use std::{
 use holdfast_e2e::{
     Result,
     guide::{Guide, Names, Part},
-    outages::{Client, Connection, Row, Service},
+    outages::{Client, Connection, Promise, Row, Service, Story},
 };
 use holdfast_lab::{
     Lab, Meter, Node,
     agent::agent_binary,
-    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture, write_haproxy},
-    wait_until,
+    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture, holdfast_images, write_haproxy},
 };
-
-use crate::story::{Promise, Story};
 
 /// The control plane's address.
 pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
@@ -34,8 +31,6 @@ pub const GUIDES: [&str; 3] = ["10.0.0.11", "10.0.0.12", "10.0.0.13"];
 pub const PATIENCE: Duration = Duration::from_mins(3);
 /// How long after a step its last effect may come.
 const SETTLE: Duration = Duration::from_secs(2);
-/// The folder with the archives of Holdfast's images.
-const IMAGES_VARIABLE: &str = "HOLDFAST_IMAGES";
 /// Where the administrator sits, and what is there at the start.
 const HOME: &str = "/root";
 /// The image that the guide's Pod of HAProxy names.
@@ -206,10 +201,7 @@ impl World {
 
     /// The one node that holds the address.
     pub fn active(&self) -> Result<String> {
-        match &self.watched()?.meter.holders(VIP)[..] {
-            [one] => Ok(one.to_string()),
-            others => Err(format!("{others:?} hold the address").into()),
-        }
+        Ok(self.watched()?.meter.only_holder(VIP)?)
     }
 
     /// Holds it against the cluster if another node than `wanted` holds the address.
@@ -223,35 +215,17 @@ impl World {
         Ok(())
     }
 
-    /// Waits until one node holds the address that is not `old`.
-    pub fn wait_for_another_than(&self, old: &str) -> Result<()> {
+    /// Waits until one node holds the address that is not `old`, and returns its name.
+    pub fn wait_for_another_than(&self, old: &str) -> Result<String> {
         let meter = &self.watched()?.meter;
-        let what = format!("another node than {old} holds the address alone");
-        wait_until(&what, Duration::from_secs(15), || {
-            let holders = meter.holders(VIP);
-            thread::sleep(Duration::from_millis(5));
-            Ok(holders.len() == 1 && &*holders[0] != old)
-        })?;
-        Ok(())
+        Ok(meter.wait_for_another_than(old, VIP, Duration::from_secs(15))?)
     }
 
     /// Waits until the API servers of all control-plane nodes are ready, each asked itself.
     pub fn wait_for_api_servers(&self) -> Result<()> {
-        for member in self
-            .members
-            .iter()
-            .filter(|member| member.role() == NodeRole::ControlPlane)
-        {
-            let server = format!("--server=https://{}:{PORT}", member.ipv4());
-            let ask = ["get", "--raw", "/readyz", "--request-timeout=5s", &server];
-            let what = format!("the API server of {} is ready", member.name());
-            wait_until(&what, PATIENCE, || {
-                let ready = member.kubectl(&ask).is_ok();
-                if !ready {
-                    thread::sleep(Duration::from_millis(500));
-                }
-                Ok(ready)
-            })?;
+        let planes = |member: &&Member| member.role() == NodeRole::ControlPlane;
+        for member in self.members.iter().filter(planes) {
+            member.wait_for_api_server(PATIENCE)?;
         }
         Ok(())
     }
@@ -278,9 +252,7 @@ fn names<'n>(guide: &Guide, nodes: impl Iterator<Item = &'n Node>) -> Result<Nam
 
 /// Puts the agent's image and its program before the administrator, as a release has them.
 fn bring(member: &Member) -> Result<()> {
-    let folder = PathBuf::from(env::var_os(IMAGES_VARIABLE).ok_or_else(|| {
-        format!("{IMAGES_VARIABLE} names no folder with Holdfast's images: run this with `make e2e`")
-    })?);
+    let folder = holdfast_images()?;
     let image = format!(
         "holdfast-agent-{}-{}.tar",
         env!("CARGO_PKG_VERSION"),

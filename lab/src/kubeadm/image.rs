@@ -1,7 +1,7 @@
 //! Container images out of programs of this machine: one layer, and the archive that `ctr images import` reads.
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -13,6 +13,8 @@ use crate::{
     error::{Doing as _, Error, Result},
 };
 
+/// The variable that names the folder with Holdfast's own images.
+const HOLDFAST_IMAGES: &str = "HOLDFAST_IMAGES";
 /// Where an image of a static program has it.
 const PROGRAMS: &str = "/usr/local/bin";
 
@@ -152,6 +154,18 @@ fn configuration(image: &Image, layer: &str) -> String {
         "history": [],
     })
     .to_string()
+}
+
+/// The folder with the archives of Holdfast's own images, as `cargo xtask images` writes them.
+///
+/// # Errors
+/// [`Error::Invalid`] when `HOLDFAST_IMAGES` names none.
+pub fn holdfast_images() -> Result<PathBuf> {
+    env::var_os(HOLDFAST_IMAGES).map(PathBuf::from).ok_or_else(|| {
+        Error::Invalid(format!(
+            "{HOLDFAST_IMAGES} names no folder with Holdfast's images: run this with `make e2e`"
+        ))
+    })
 }
 
 /// This machine's processor, as images name it.

@@ -34,7 +34,7 @@ pub(crate) use self::{
     machine::{STAGE as MACHINE_STAGE, init as machine_init},
 };
 pub use self::{
-    image::{architecture, write_haproxy},
+    image::{architecture, holdfast_images, write_haproxy},
     machine::Machine,
 };
 
@@ -423,6 +423,24 @@ impl Member {
         self.machine.run(&self.programs.kubectl, &[&usual, args].concat())
     }
 
+    /// Waits until this node's own API server is ready.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] after `patience`.
+    pub fn wait_for_api_server(&self, patience: Duration) -> Result<()> {
+        let server = format!("--server=https://{}:{PORT}", self.ipv4());
+        let ask = ["get", "--raw", "/readyz", "--request-timeout=5s", &server];
+        let what = format!("the API server of {} is ready", self.name());
+        wait_until(&what, patience, || {
+            let ready = self.kubectl(&ask).is_ok();
+            if !ready {
+                thread::sleep(Duration::from_millis(500));
+            }
+            Ok(ready)
+        })
+        .map(drop)
+    }
+
     fn kubeadm(&self, args: &[&str]) -> Result<String> {
         self.machine.run(&self.programs.kubeadm, args)
     }
@@ -494,6 +512,24 @@ impl Member {
             .spawn(&self.programs.kube_proxy, &["--config", file])?;
         self.kube_proxy = Some(kube_proxy);
         Ok(())
+    }
+
+    /// Pulls the machine's cable, and then its plug: its neighbors hear nothing more of it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is off.
+    pub fn lose(&mut self) -> Result<()> {
+        self.machine.node().unplug()?;
+        self.power_off()
+    }
+
+    /// Undoes [`Member::lose`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is on.
+    pub fn bring_back(&mut self) -> Result<()> {
+        self.machine.node().plug()?;
+        self.power_on()
     }
 
     /// Pulls the machine's plug.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{Result, outages::Promise};
 
-use crate::world::{PLANE, Promise, World};
+use crate::world::{PLANE, World};
 
 mod agents;
 mod etcd;
@@ -33,12 +33,12 @@ pub fn play(world: &mut World) -> Result<()> {
     )?;
     world.step(
         "the active node's API server is killed",
-        Promise::API_SERVER,
+        Promise::PROBED,
         plane::api_server_killed,
     )?;
     world.step(
         "the active node's API server crashes again and again",
-        Promise::API_SERVER,
+        Promise::PROBED,
         plane::api_server_crash_loops,
     )?;
     world.step(

@@ -3,37 +3,25 @@
 use std::{thread, time::Duration};
 
 use holdfast_e2e::Result;
-use holdfast_lab::{Node, wait_until};
+use holdfast_lab::{Node, kubeadm::Member, wait_until};
 
 use super::WHILE;
 use crate::world::{PATIENCE, PLANE, VIP, World};
 
-/// Another serves in its place.
+/// Its cable is pulled, then its plug; another serves in its place.
 pub fn active_is_lost(world: &mut World) -> Result<()> {
     let lost = world.active()?;
-    lose(world, &lost)?;
+    world.member(&lost).lose()?;
     world.wait_for_another_than(&lost, VIP, Duration::from_secs(10))?;
-    Ok(())
-}
-
-/// Its cable is pulled, then its plug.
-pub fn lose(world: &mut World, name: &str) -> Result<()> {
-    let member = world.member(name);
-    member.machine().node().unplug()?;
-    member.power_off()?;
     Ok(())
 }
 
 /// The control plane's address does not move for a node that returns.
 pub fn lost_one_returns(world: &mut World) -> Result<()> {
     let active = world.active()?;
-    for member in world
-        .members
-        .iter_mut()
-        .filter(|member| !member.machine().is_on())
-    {
-        member.machine().node().plug()?;
-        member.power_on()?;
+    let off = |member: &&mut Member| !member.machine().is_on();
+    for member in world.members.iter_mut().filter(off) {
+        member.bring_back()?;
     }
     world.connect_pods()?;
     world.wait_until_whole()?;

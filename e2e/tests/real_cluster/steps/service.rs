@@ -108,7 +108,7 @@ pub fn node_is_drained(world: &mut World) -> Result<()> {
 
 /// Its cable is pulled, then its plug.
 pub fn node_is_lost(world: &mut World) -> Result<()> {
-    nodes::lose(world, WORKER)?;
+    world.member(WORKER).lose()?;
     world.wait_for_another_than(WORKER, SERVICE, Duration::from_secs(10))?;
     Ok(())
 }

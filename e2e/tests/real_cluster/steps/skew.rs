@@ -2,14 +2,14 @@
 
 use std::{env, path::PathBuf};
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{Result, outages::Promise};
 use holdfast_lab::{
     kubeadm::architecture,
     kubernetes::{NAMESPACE, assets::CTR},
 };
 
 use super::install;
-use crate::world::{Promise, World};
+use crate::world::World;
 
 /// The other revision's commit, which is the tag of its images.
 const COMMIT_VARIABLE: &str = "HOLDFAST_PREVIOUS";

@@ -14,7 +14,7 @@ pub struct Promise {
     pub new: Duration,
     /// For the established connection.
     pub established: Duration,
-    /// For new connections to the worker's service, once it is there.
+    /// For new connections to a second service, once it is there.
     pub service: Duration,
     /// For how long two nodes may hold an address.
     pub held_twice: Duration,
@@ -35,9 +35,16 @@ impl Promise {
         .unanswered()
         .held_twice(Duration::from_millis(2500));
     /// Three probes of at most a second fail, and the address is handed over.
-    pub const API_SERVER: Self = Self::outage(Duration::from_secs(7)).unanswered();
+    pub const PROBED: Self = Self::outage(Duration::from_secs(7)).unanswered();
     /// The same, but the API server waits up to two seconds for its own etcd before it says that it is not ready.
     pub const ETCD: Self = Self::outage(Duration::from_secs(9)).unanswered();
+    /// The address does not move, and the proxy leads new clients elsewhere as soon as the API server refuses them. One that is
+    /// connected to an API server on its way out hears that it is not ready, until three checks, a second apart, have failed.
+    pub const BEHIND_THE_PROXY: Self = Self {
+        new: Duration::from_millis(2500),
+        established: Duration::from_millis(4500),
+        ..Self::UNDISTURBED
+    };
     /// The holder of the service's address is lost; the control plane's is another's.
     pub const SERVICE_LOST: Self = Self::UNDISTURBED.service(TAKEOVER);
     /// Three probes of the service, a second apart, find nobody, and its address is handed over.
