@@ -18,16 +18,22 @@ impl VirtualRouter {
     /// that believes the same of itself, is answered a hundred times a second at most.
     pub(super) const ANSWERS: RateLimit = RateLimit::new(8, Duration::from_millis(10));
 
-    /// Takes the addresses: advertises, binds, and announces them once they are bound (RFC 9568 §6.4.1, §6.4.2).
+    /// Takes the addresses: advertises, binds, and announces them once they are bound (RFC 9568 §6.4.1, §6.4.2); what it offered
+    /// in vain it keeps, without a word.
     pub(super) fn become_active(&mut self, now: Instant, reason: Reason, out: &mut Vec<Action>) {
         let silence = self.silence(now);
+        let offered_in_vain = self.offered_in_vain();
         self.watch = Watch::default();
         self.release = None;
         self.timers.clear_all();
         self.advertise(out);
         self.timers
             .set(Timer::Advertisement, now + self.config.interval.get());
-        self.bind(now, out);
+        if offered_in_vain {
+            self.keep(now, out);
+        } else {
+            self.bind(now, out);
+        }
         self.transition(now, State::Active, reason, silence, out);
     }
 

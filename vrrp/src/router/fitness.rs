@@ -30,8 +30,12 @@ impl VirtualRouter {
     pub(super) fn on_health(&mut self, now: Instant, health: Health, out: &mut Vec<Action>) {
         let before = self.priority();
         let sank = health.standing.is_floor() && !self.health.standing.is_floor();
+        let rose = !health.standing.is_floor() && self.health.standing.is_floor();
         self.health = health;
         self.settle(now, out);
+        if rose && self.state == State::Active {
+            self.restart_refresh(now);
+        }
         match self.state {
             State::Active if sank => {
                 self.resign(now, out);

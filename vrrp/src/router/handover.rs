@@ -69,6 +69,19 @@ impl VirtualRouter {
         }
     }
 
+    /// Whether this router is unfit, has offered its addresses to the others, and has heard none take them; they are where they
+    /// were.
+    ///
+    /// Where all fail together it is right to go on as if nothing had been. One that is cut off from the others hears nobody
+    /// either: neighbors that hear both sides follow the fit router that took over on the other one, and must not be called
+    /// back. A fit router's word is the last in the election, and so it has to be in the neighbors' caches.
+    pub(super) fn offered_in_vain(&self) -> bool {
+        let in_vain = |release: Release| !release.successor_heard;
+        self.health.standing.is_floor()
+            && self.release.is_some_and(in_vain)
+            && self.hold.is_bound_to(&self.config.addresses)
+    }
+
     /// Takes note that another router advertises.
     pub(super) fn on_successor(&mut self, now: Instant) {
         if let Some(release) = &mut self.release {

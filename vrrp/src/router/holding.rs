@@ -81,6 +81,11 @@ impl Hold {
         self.binding != Binding::None
     }
 
+    /// Whether exactly these are on the node.
+    pub(super) fn is_bound_to(&self, addresses: &[VirtualAddress]) -> bool {
+        self.binding == Binding::Bound && self.addresses == addresses
+    }
+
     /// Whether `address` is held.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.is_something() && self.addresses.iter().any(|held| held.address == address)
@@ -92,6 +97,15 @@ impl VirtualRouter {
     pub(super) fn bind(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.hold.addresses.clone_from(&self.config.addresses);
         self.bind_again(out);
+        self.timers.set(Timer::Renew, now + self.renewal_period());
+    }
+
+    /// Goes on with addresses that have been on this node all the time.
+    ///
+    /// The neighbors are not told where they always were, and are not reminded until this router is fit again: whoever has since
+    /// been told otherwise was told so by a fit one.
+    pub(super) fn keep(&mut self, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Renew);
         self.timers.set(Timer::Renew, now + self.renewal_period());
     }
 
@@ -221,7 +235,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Lets a changed refresh interval take effect.
+    /// Reminds the neighbors from now on, with the interval that is configured.
     pub(super) fn restart_refresh(&mut self, now: Instant) {
         match self.refresh_period() {
             Some(period) => self.timers.set(Timer::AnnounceRefresh, now + period),

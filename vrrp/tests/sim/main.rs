@@ -30,6 +30,7 @@ mod rng;
 mod scenario;
 mod script;
 mod shared_failures;
+mod splits;
 mod trace;
 mod watched;
 mod world;

@@ -176,6 +176,11 @@ impl Script {
         })
     }
 
+    /// The node that a neighbor sends to who hears all of them, however the link between them is split.
+    pub fn followed(&self) -> Option<usize> {
+        self.world.followed
+    }
+
     /// How often routers have changed their state so far.
     pub fn transitions(&self) -> usize {
         self.world

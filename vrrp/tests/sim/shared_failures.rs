@@ -17,12 +17,12 @@ const NODES: [usize; 3] = [0, 1, 2];
 /// How much later the next API server notices: they ask etcd by themselves, and wait for it for up to two seconds.
 const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 /// Three probes, a second apart, and the hand-over.
-const KNOWN: Duration = Duration::from_secs(8);
+pub const KNOWN: Duration = Duration::from_secs(8);
 /// How often is looked who serves; no hand-over is as short.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The probe with the defaults of the API: a second, three failures, two successes, `Hold`.
-fn probing() -> Probing {
+pub fn probing() -> Probing {
     let times = |count| NonZeroU8::new(count).unwrap_or(NonZeroU8::MIN);
     Probing {
         policy: Policy {

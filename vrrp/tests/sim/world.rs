@@ -69,6 +69,8 @@ pub struct World {
     pub network: Network,
     pub trace: Trace,
     pub checker: Checker,
+    /// The node that a neighbor sends to who hears all of them, however the link between them is split.
+    pub followed: Option<usize>,
     scenario: Scenario,
     mutation: Mutation,
     sources: Vec<IpAddr>,
@@ -112,6 +114,7 @@ impl World {
                 .collect(),
             network,
             trace,
+            followed: None,
             checker: Checker::new(bounds, count),
             sources: setup
                 .members

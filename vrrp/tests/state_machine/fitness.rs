@@ -1,6 +1,8 @@
 //! Health: priorities, the floor band, and Fault as a set of facts.
 
-use holdfast_vrrp::{Fault, Reason, Standing, State};
+use core::time::Duration;
+
+use holdfast_vrrp::{Action, Announce, Fault, Reason, Standing, State};
 
 use crate::harness::*;
 
@@ -78,7 +80,7 @@ fn the_owner_also_recovers_into_backup() {
 fn a_router_in_fault_drops_what_it_hears() {
     let mut solo = Solo::backup(config(100));
     solo.health(&[Fault::ProbeFailed], Standing::Base);
-    let dropped = holdfast_vrrp::Action::Dropped(holdfast_vrrp::DropReason::NotParticipating);
+    let dropped = Action::Dropped(holdfast_vrrp::DropReason::NotParticipating);
     assert_eq!(solo.hear(LOWER, 0), [dropped]);
     assert_eq!(solo.router.next_timeout(), None);
 }
@@ -153,14 +155,74 @@ fn the_best_member_of_the_floor_band_serves_on_without_a_hole_when_nobody_else_d
             (at, transition.to),
             (active_down(floor) - 2 * SECOND, State::Active)
         );
-        assert!(
-            !log.iter()
-                .any(|(_, action)| matches!(action, holdfast_vrrp::Action::Unbind(_)))
-        );
-        assert_eq!(solo.bound(), [BURST]);
+        assert!(!log.iter().any(|(_, action)| matches!(action, Action::Unbind(_))));
         assert!(!solo.snapshot().releasing);
         assert_eq!(solo.health(&[], Standing::Base), [send(base)]);
     }
+}
+
+/// What an unfit router says to its neighbors in five minutes after it has taken up again what it had offered.
+fn announcements(solo: &mut Solo) -> Vec<(Duration, Action)> {
+    let mut log = solo.pass(300 * SECOND);
+    assert_eq!(solo.state(), State::Active);
+    log.retain(|(_, action)| matches!(action, Action::Announce(_)));
+    log
+}
+
+#[test]
+fn one_that_takes_up_again_what_nobody_took_neither_binds_nor_announces_it_and_renews_it_in_time() {
+    for standing in [Standing::Floor, Standing::Demoted] {
+        let mut solo = Solo::active(config(100));
+        solo.health(&[], standing);
+        let log = solo.pass(2 * SECOND);
+        assert_eq!(first_transition(&log).unwrap().1.to, State::Active);
+        let bound_or_told = |action: &Action| matches!(action, Action::Bind(_) | Action::Announce(_));
+        assert!(!log.iter().any(|(_, action)| bound_or_told(action)), "{log:?}");
+        let renewed = times_of(&solo.pass(60 * SECOND), &Action::Renew);
+        assert_eq!(renewed.len(), 6, "every 10 of 30 seconds: {renewed:?}");
+        assert_eq!(announcements(&mut solo), [], "no reminder while it is unfit");
+
+        solo.health(&[], Standing::Base);
+        let reminders = times_of(&solo.pass(120 * SECOND), &Action::Announce(Announce::Refresh));
+        assert_eq!(reminders, [60 * SECOND, 120 * SECOND], "once it is fit");
+    }
+}
+
+#[test]
+fn one_that_takes_up_again_announces_what_was_somewhere_else_meanwhile_or_changed() {
+    let offered = || {
+        let mut solo = Solo::active(config(100));
+        solo.health(&[], Standing::Floor);
+        solo
+    };
+    let again = |mut solo: Solo, what: &str| {
+        let log = solo.pass(6 * SECOND);
+        assert_eq!(first_transition(&log).unwrap().1.to, State::Active, "{what}");
+        assert_eq!(solo.bound(), [BURST], "{what}");
+    };
+    let mut solo = offered();
+    solo.hear(LOWER, 50);
+    again(solo, "a successor that was heard and fell silent");
+    let mut solo = offered();
+    solo.claimed(VIP);
+    again(solo, "one whose announcement was heard");
+    let mut solo = offered();
+    solo.removed(VIP);
+    again(solo, "an address that somebody took away");
+    let mut solo = offered();
+    solo.configure(|config| config.addresses.push(vip(VIP_2)));
+    again(solo, "an address that is new");
+    let mut solo = offered();
+    solo.health(&[], Standing::Base);
+    again(solo, "one that is fit again, whose word is the last");
+}
+
+#[test]
+fn one_that_takes_up_again_answers_who_disputes_it() {
+    let mut solo = Solo::active(config(100));
+    solo.health(&[], Standing::Floor);
+    solo.pass(10 * SECOND);
+    assert!(solo.claimed(VIP).contains(&BURST));
 }
 
 #[test]

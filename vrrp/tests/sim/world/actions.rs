@@ -154,6 +154,7 @@ impl World {
         if !self.nodes[node].link_up {
             return;
         }
+        self.followed = Some(node);
         let addresses: Vec<IpAddr> = self.nodes[node].kernel.addresses().collect();
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
             for address in addresses.iter().copied() {
