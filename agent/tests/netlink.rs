@@ -61,7 +61,7 @@ impl Node {
     fn again() -> Self {
         let (requests, receiver) = mpsc::channel(64);
         let (sender, messages) = netlink::channel().unwrap();
-        let thread = netlink::spawn(receiver, sender).unwrap();
+        let thread = netlink::spawn(receiver, sender, None).unwrap();
         let mut node = Self {
             requests,
             messages,
@@ -536,6 +536,23 @@ fn the_next_agent_finds_what_the_last_one_bound() {
         next.bind_well(&[next.binding(VIP), next.binding("fd00::100")], LIFETIME);
         next.unbind(&[next.binding(VIP), next.binding("fd00::100")]);
         assert!(!ip("address show dev eth0").contains(VIP));
+        next.stop();
+    });
+}
+
+/// It had taken the way to the address, and died before it took the address: the kernel does not make the way again.
+#[test]
+fn an_address_that_a_dead_agent_left_half_gone_is_laid_anew() {
+    isolated(|| {
+        let node = Node::new();
+        node.bind_well(&[node.binding(VIP)], Duration::from_secs(1));
+        node.stop();
+        let local = || ip("route show table local").contains("local 10.0.0.100 ");
+        ip("route del local 10.0.0.100/32 dev eth0 table local");
+        assert!(!local());
+        let next = Node::again();
+        next.bind_well(&[next.binding(VIP)], LIFETIME);
+        assert!(local());
         next.stop();
     });
 }

@@ -40,6 +40,10 @@ fn main() -> std::process::ExitCode {
             "a_client_on_the_old_holder_learns_at_once_and_reconnects",
             planned_stop,
         ),
+        Case::new(
+            "a_client_that_only_waits_for_an_answer_is_told_when_the_address_leaves",
+            waiting_for_an_answer,
+        ),
         Case::new("with_keep_connections_it_is_left_to_wait", kept),
         Case::new(
             "a_client_learns_at_once_when_its_node_loses_its_cable",
@@ -68,7 +72,10 @@ fn web() -> Group {
     Group::new("web", 51).address("10.77.0.100/24")
 }
 
-/// A service on every address of a node: it says its node's name, and repeats what it is told.
+/// What the service never answers.
+const UNANSWERED: u8 = b'.';
+
+/// A service on every address of a node: it says its node's name, and repeats what it is told, but for [`UNANSWERED`].
 #[derive(Debug)]
 struct Echo {
     listener: TcpListener,
@@ -96,7 +103,9 @@ impl Echo {
                     let mut byte = [0];
                     let mut told = stream.write_all(name.as_bytes());
                     while told.is_ok() && stream.read(&mut byte).is_ok_and(|length| length == 1) {
-                        told = stream.write_all(&byte);
+                        if byte != [UNANSWERED] {
+                            told = stream.write_all(&byte);
+                        }
                     }
                 });
             }
@@ -131,6 +140,9 @@ impl Drop for Echo {
     }
 }
 
+/// A client that waits.
+type Waiting = JoinHandle<Option<(ErrorKind, Instant)>>;
+
 /// A client's established connection.
 #[derive(Debug)]
 struct Session {
@@ -161,8 +173,14 @@ impl Session {
         self.stream.write_all(b"?").is_ok() && self.stream.read_exact(&mut byte).is_ok() && byte == *b"?"
     }
 
+    /// Asks something, and waits for the answer.
+    fn ask(mut self, patience: Duration) -> Result<Waiting> {
+        self.stream.write_all(&[UNANSWERED])?;
+        Ok(self.wait(patience))
+    }
+
     /// Waits for an answer as an idle client does, on a thread of its own; what came instead of one, and when.
-    fn wait(self, patience: Duration) -> JoinHandle<Option<(ErrorKind, Instant)>> {
+    fn wait(self, patience: Duration) -> Waiting {
         let mut stream = self.stream;
         thread::spawn(move || {
             stream.set_read_timeout(Some(patience)).unwrap();
@@ -177,7 +195,7 @@ impl Session {
 
 /// The pair, its services, and an idle client on the node that holds the address.
 struct Watched {
-    idle: JoinHandle<Option<(ErrorKind, Instant)>>,
+    idle: Waiting,
     pair: Pair,
     // Last, so that nothing is served that is not there any more.
     _services: [Echo; 2],
@@ -189,6 +207,10 @@ impl Watched {
     }
 
     fn of(group: &Group, arguments: &[&str]) -> Result<Self> {
+        Self::at(&[vip()], group, arguments)
+    }
+
+    fn at(vips: &[IpAddr], group: &Group, arguments: &[&str]) -> Result<Self> {
         let scene = Scene::new()?;
         let options = AgentOptions {
             arguments: arguments.iter().map(ToString::to_string).collect(),
@@ -201,7 +223,7 @@ impl Watched {
             Ok(Router::Holdfast(agent))
         };
         let (preferred, other) = (group.clone().priority(200), group.clone());
-        let pair = Pair::start(scene, &[vip()], |a| start(a, &preferred), |b| start(b, &other))?;
+        let pair = Pair::start(scene, vips, |a| start(a, &preferred), |b| start(b, &other))?;
         let idle = Session::open(&pair.scene.a, vip())?;
         assert_eq!(idle.server, "a");
         Ok(Self {
@@ -296,13 +318,57 @@ fn planned_stop() -> Outcome {
     Ok(())
 }
 
+/// A client elsewhere has asked, has been heard, and says nothing more: the new holder hears nothing of it.
+fn waiting_for_an_answer() -> Outcome {
+    let v6: IpAddr = "fd77::100".parse().unwrap();
+    let group = web().address("fd77::100/64").elected_over_ipv4();
+    let mut watched = Watched::at(&[vip(), v6], &group, &[])?;
+    let client = watched.pair.scene.client.clone();
+    let ask = |of: &str| -> Result<Vec<(IpAddr, Waiting)>> {
+        let ask = |address| -> Result<(IpAddr, Waiting)> {
+            let session = Session::open(&client, address)?;
+            assert_eq!(session.server, of, "{address}");
+            Ok((address, session.ask(PATIENCE)?))
+        };
+        [vip(), v6].into_iter().map(ask).collect()
+    };
+    let told = |how: &str, waiting: Vec<(IpAddr, Waiting)>, start: Instant, left: Instant| {
+        for (address, client) in waiting {
+            let (kind, at) = client.join().unwrap().expect("somebody tells the client");
+            assert_eq!(kind, ErrorKind::ConnectionReset, "{address}");
+            println!(
+                "{how}: a client that waited for an answer of {address} was reset after {:?}",
+                at.saturating_duration_since(start)
+            );
+            assert!(at <= left + AT_ONCE, "{address}: {:?}", at - left);
+        }
+    };
+
+    let waiting = ask("a")?;
+    let start = Instant::now();
+    watched.pair.stop_a()?;
+    watched.pair.settle_on("b")?;
+    told("a planned hand-over", waiting, start, Instant::now());
+
+    let waiting = ask("b")?;
+    let start = Instant::now();
+    let _better = pair::agent(&watched.pair.scene.a, &[group.priority(200)])?;
+    watched.pair.settle_on("a")?;
+    told("a better node's return", waiting, start, Instant::now());
+    Ok(())
+}
+
 fn kept() -> Outcome {
     let mut watched = Watched::start(&["--keep-connections"])?;
+    let elsewhere = Session::open(&watched.pair.scene.client, vip())?.ask(PATIENCE)?;
     let start = Instant::now();
     watched.pair.stop_a()?;
     watched.pair.settle_on("b")?;
     thread::sleep(A_WHILE.saturating_sub(start.elapsed()));
-    assert!(!watched.idle.is_finished(), "nobody has told the client");
+    assert!(
+        !watched.idle.is_finished() && !elsewhere.is_finished(),
+        "nobody has told the clients"
+    );
     assert_eq!(Session::open(&watched.pair.scene.a, vip())?.server, "b");
     Ok(())
 }

@@ -49,12 +49,19 @@ impl<T> Default for Found<T> {
 }
 
 /// The sockets with one of these addresses at either end.
-pub fn find_sockets(addresses: &BTreeSet<IpAddr>, deadline: Instant) -> Result<Found<Socket>, Errno> {
+pub fn find_sockets(
+    addresses: &BTreeSet<IpAddr>,
+    protocols: &[Protocol],
+    deadline: Instant,
+) -> Result<Found<Socket>, Errno> {
     let mut found = Found::default();
-    let mut ways = vec![(List::V6, Protocol::Tcp), (List::V6, Protocol::Udp)];
+    let mut lists = vec![List::V6];
     if addresses.iter().any(IpAddr::is_ipv4) {
-        ways.extend([(List::V4, Protocol::Tcp), (List::V4, Protocol::Udp)]);
+        lists.push(List::V4);
     }
+    let ways = lists
+        .iter()
+        .flat_map(|list| protocols.iter().map(move |protocol| (*list, *protocol)));
     for (list, protocol) in ways {
         let request = sockets::ask(list, protocol, addresses);
         let complete = dump(SockProtocol::NetlinkSockDiag, request, deadline, |body| {

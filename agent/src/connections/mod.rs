@@ -1,13 +1,17 @@
 //! What becomes of connections when an address leaves this node: they are closed, so that their clients reconnect at once, to
 //! whoever holds the address by now, instead of waiting for an answer that never comes.
 //!
-//! The engine tells which addresses have left, and waits for nothing; a thread of its own does the rest, in pieces: it asks the
-//! kernel for sockets (`sockets`) and tracked connections (`entries`) of these addresses, takes those that are of the time
-//! before (`rule`), and has the kernel end them (`kernel`). Sockets that listen stay.
+//! The engine tells which addresses have left, and waits for nothing; a thread of its own does the rest, in pieces (`worker`): it
+//! asks the kernel for sockets (`sockets`) and tracked connections (`entries`) of these addresses, takes those that are of the
+//! time before (`rule`), and has the kernel end them (`kernel`). Sockets that listen stay.
+//!
+//! Over IPv4 the kernel sends nothing from an address that it does not have, so those at the far end would hear nothing. The
+//! netlink thread tells of such an address while it is leaving, and another thread has them reset (`reset`).
 
 mod entries;
 mod kernel;
 mod message;
+mod reset;
 mod rule;
 mod sockets;
 mod worker;
@@ -16,8 +20,10 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Builder;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -27,9 +33,22 @@ const WORDS: usize = 4096;
 /// How long the end of the process is delayed for connections that are still being closed.
 const END_PATIENCE: Duration = Duration::from_millis(200);
 
-/// The engine's end.
+/// How long an address that is leaving waits for the resets of its connections.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The end of the engine, and of its netlink thread.
 #[derive(Clone, Debug)]
-pub struct Released(SyncSender<Vec<IpAddr>>);
+pub struct Released {
+    left: SyncSender<Vec<IpAddr>>,
+    leaving: SyncSender<reset::Leaving>,
+}
+
+/// Comes when the clients of addresses that are leaving were told so.
+#[derive(Debug)]
+pub struct Told {
+    answer: oneshot::Receiver<()>,
+    deadline: tokio::time::Instant,
+}
 
 /// The end of the thread, which comes when every [`Released`] is dropped and the last connections are closed.
 #[derive(Debug)]
@@ -74,16 +93,22 @@ impl core::ops::AddAssign for Counts {
     }
 }
 
-/// Starts the thread in the caller's network namespace. What it has to tell goes to `news`.
-pub fn spawn(news: impl Fn(News) + Send + 'static) -> io::Result<(Released, End)> {
-    let (sender, released) = sync_channel(WORDS);
+/// Starts the threads in the caller's network namespace. What they have to tell goes to `news`.
+pub fn spawn(news: impl Fn(News) + Send + Sync + 'static) -> io::Result<(Released, End)> {
+    let (left, have_left) = sync_channel(WORDS);
+    let (leaving, are_leaving) = sync_channel(WORDS);
     let (ended, end) = oneshot::channel();
+    let news = Arc::new(news);
+    let theirs = Arc::clone(&news);
     Builder::new().name("holdfast-conn".into()).spawn(move || {
-        worker::run(&released, &news);
+        worker::run(&have_left, &*news);
         // Nobody may be waiting for it.
         let _ = ended.send(());
     })?;
-    Ok((Released(sender), End(end)))
+    Builder::new()
+        .name("holdfast-reset".into())
+        .spawn(move || reset::run(&are_leaving, &*theirs))?;
+    Ok((Released { left, leaving }, End(end)))
 }
 
 impl Released {
@@ -91,8 +116,30 @@ impl Released {
     pub fn tell(&self, addresses: Vec<IpAddr>) {
         if !addresses.is_empty() {
             // Without room, clients notice by themselves, later.
-            let _ = self.0.try_send(addresses);
+            let _ = self.left.try_send(addresses);
         }
+    }
+
+    /// These IPv4 addresses are leaving: nothing reaches them any more, but they can still be sent from. Whoever is connected to
+    /// them from elsewhere is reset. Waits for nothing; the answer comes soon, or nobody gives one.
+    pub fn leave(&self, addresses: Vec<IpAddr>) -> Told {
+        let (told, answer) = oneshot::channel();
+        let leaving = reset::Leaving {
+            addresses,
+            deadline: Instant::now() + LEAVE_PATIENCE,
+            told,
+        };
+        let deadline = leaving.deadline.into();
+        // Without room, clients elsewhere notice by themselves, later.
+        let _ = self.leaving.try_send(leaving);
+        Told { answer, deadline }
+    }
+}
+
+impl Told {
+    /// Waits until they were told, but not for long. To be waited for to its end once.
+    pub async fn wait(&mut self) {
+        let _ = tokio::time::timeout_at(self.deadline, &mut self.answer).await;
     }
 }
 

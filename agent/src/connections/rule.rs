@@ -29,6 +29,17 @@ pub fn sockets<'a>(found: &'a [Socket], left: &BTreeSet<IpAddr>) -> Vec<&'a Sock
     found.iter().filter(stale).collect()
 }
 
+/// The sockets among `found` that are connected to addresses that are `leaving` from elsewhere. Whoever is connected to them on
+/// this node hears of it when they have left.
+pub fn abroad<'a>(found: &'a [Socket], leaving: &BTreeSet<IpAddr>) -> Vec<&'a Socket> {
+    let ends: BTreeSet<(SocketAddr, SocketAddr)> =
+        found.iter().map(|socket| (socket.remote, socket.local)).collect();
+    let leads_away = |socket: &&Socket| {
+        leaving.contains(&socket.local.ip()) && !ends.contains(&(socket.local, socket.remote))
+    };
+    found.iter().filter(leads_away).collect()
+}
+
 /// Whether a socket that leads to an address was connected to it on this node. What is sent through a UDP socket goes to the
 /// new holder by itself, and one that is still opening tries again, there.
 fn leads_here(socket: &Socket, other_end_is_here: bool) -> bool {
@@ -80,6 +91,17 @@ mod tests {
         let another = socket(Protocol::Tcp, SERVER, "10.0.0.11:40001");
         assert_eq!(closed(&[client.clone(), server]), 2);
         assert_eq!(closed(&[client, another]), 1);
+    }
+
+    #[test]
+    fn what_has_its_other_end_elsewhere_is_reset_before_the_address_leaves() {
+        let leaving = BTreeSet::from(["10.0.0.100".parse().unwrap()]);
+        let client = socket(Protocol::Tcp, CLIENT, SERVER);
+        let server = socket(Protocol::Tcp, SERVER, CLIENT);
+        let elsewhere = socket(Protocol::Tcp, SERVER, "10.0.0.12:40000");
+        let found = [client, server, elsewhere.clone()];
+        assert_eq!(abroad(&found, &leaving), [&elsewhere]);
+        assert_eq!(abroad(&found[..1], &leaving).len(), 0);
     }
 
     #[test]

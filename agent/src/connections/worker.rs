@@ -55,10 +55,11 @@ fn round(left: &mut BTreeSet<IpAddr>, deadline: Instant, closed: &mut Closed, ne
         news(News::Limitation(no_entries(errno)));
         Found::default()
     });
-    let sockets = kernel::find_sockets(left, deadline).unwrap_or_else(|errno| {
-        news(News::Limitation(no_sockets(errno)));
-        Found::default()
-    });
+    let sockets =
+        kernel::find_sockets(left, &[Protocol::Tcp, Protocol::Udp], deadline).unwrap_or_else(|errno| {
+            news(News::Limitation(no_sockets(errno)));
+            Found::default()
+        });
     // An address that somebody else has put on this node, or that came back meanwhile, keeps its connections. Asked after the
     // lists were made, so that none of those that are closed was begun at an address that is back.
     match kernel::own_addresses() {
@@ -96,7 +97,8 @@ fn round(left: &mut BTreeSet<IpAddr>, deadline: Instant, closed: &mut Closed, ne
     sockets.more || entries.more
 }
 
-fn note_socket(socket: &Socket, left: &BTreeSet<IpAddr>, closed: &mut Closed) {
+/// Counts a socket that was closed because these addresses have `left`.
+pub fn note_socket(socket: &Socket, left: &BTreeSet<IpAddr>, closed: &mut Closed) {
     match socket.protocol {
         Protocol::Tcp => closed.counts.tcp += 1,
         Protocol::Udp => closed.counts.udp += 1,

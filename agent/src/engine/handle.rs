@@ -82,9 +82,9 @@ impl Engine {
             messages,
             heartbeat: heartbeat.clone(),
             predecessor: options.predecessor,
-            released: options.released,
+            released: options.released.clone(),
         })?;
-        netlink::spawn(requests, message_sender)?;
+        netlink::spawn(requests, message_sender, options.released)?;
         let (limits_sender, limits) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("holdfast-engine".into())

@@ -1,11 +1,14 @@
 //! The requests that put an address on an interface, extend its life, and take it away.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -62,6 +65,27 @@ pub(super) fn extend(place: &Place, lifetime: Duration) -> Command {
     let mut message = message(place);
     describe(&mut message, place, lifetime, AddressFlags::Mcautojoin);
     command(RouteNetlinkMessage::NewAddress(message), NLM_F_REPLACE)
+}
+
+/// The lifetime of an address that is deaf, in case that nobody is left to take it away.
+pub(super) const DEAF_LIFETIME: Duration = Duration::from_secs(1);
+
+/// Takes the route away by which an IPv4 address takes packets, and by which the kernel answers for it. It can still be sent from:
+/// for that it only has to be on an interface.
+pub(super) fn deafen(interface: u32, address: Ipv4Addr) -> Command {
+    const TABLE_LOCAL: u8 = 255;
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.destination_prefix_length = 32;
+    message.header.table = TABLE_LOCAL;
+    message.header.protocol = RouteProtocol::Kernel;
+    message.header.scope = RouteScope::Host;
+    message.header.kind = RouteType::Local;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::Inet(address)),
+        RouteAttribute::Oif(interface),
+    ];
+    command(RouteNetlinkMessage::DelRoute(message), 0)
 }
 
 /// Takes an address away.

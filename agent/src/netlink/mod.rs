@@ -8,9 +8,13 @@
 //! - for IPv4, as the secondary of a *companion*, a second address `<node's> peer <virtual>/32` with the same lifetime.
 //!   Only so the kernel itself gives the local route of the virtual address the node's address as its source, and
 //!   itself takes that route away in the end. A route replaced by hand stays when the address expires.
+//!
+//! An IPv4 address leaves in two steps (`leaving`), because the kernel resets no connection of an address that it does not have:
+//! first its local route goes, and with it all that draws packets; then, when its connections have been reset, the address.
 
 mod change;
 mod channel;
+mod leaving;
 pub(crate) mod parse;
 mod plan;
 mod socket;
@@ -50,6 +54,9 @@ pub enum Request {
         not_after: Instant,
     },
     /// Take these addresses away; those that are gone already are no error. Answered by [`Message::Unbound`].
+    ///
+    /// Nothing reaches them any more when this is carried out; where connections are closed, an IPv4 address goes when they have been
+    /// reset, at most a tenth of a second later.
     Unbind {
         /// Repeated in the answer.
         ticket: u64,

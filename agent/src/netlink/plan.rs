@@ -1,9 +1,13 @@
 //! Which requests a binding needs, given what the kernel has.
 
+use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeSet;
+
+use holdfast_vrrp::Instant;
 
 use super::Binding;
-use super::change::{Command, Place, add, delete, extend};
+use super::change::{Command, DEAF_LIFETIME, Place, add, deafen, delete, extend};
 use super::table::Table;
 
 /// Where a binding's address lies.
@@ -31,12 +35,17 @@ fn companion(binding: &Binding) -> Option<Place> {
 }
 
 /// The requests that put the binding's address on its interface, or extend its life if it lies there as it should.
-pub(super) fn bind(table: &Table, binding: &Binding, lifetime: Duration) -> Vec<Command> {
+pub(super) fn bind(table: &Table, now: Instant, binding: &Binding, lifetime: Duration) -> Vec<Command> {
     let (place, companion) = (place(binding), companion(binding));
     let present: Vec<Place> = table.companions(place.interface, place.address).collect();
     let mut commands = Vec::new();
     // The kernel chooses the route's source when the address is added; a wrong choice is mended only by adding anew.
-    let right = present.iter().eq(companion.iter()) && (companion.is_none() || table.is_secondary(&place));
+    // Nor does it give an address its route back that an agent took from it before it died.
+    let right = present.iter().eq(companion.iter())
+        && (companion.is_none() || table.is_secondary(&place))
+        && !table
+            .expiry(&place)
+            .is_some_and(|expiry| place.address.is_ipv4() && expiry <= now + DEAF_LIFETIME);
     if !right {
         commands.extend(table.has(&place).then(|| delete(&place)));
         commands.extend(present.iter().map(delete));
@@ -59,6 +68,27 @@ pub(super) fn renew(table: &Table, binding: &Binding, lifetime: Duration) -> Vec
         .filter(|place| table.has(place))
         .map(|place| extend(place, lifetime))
         .collect()
+}
+
+/// The bindings whose addresses may be deaf for a moment before they are taken away, and the others. Over IPv6 a reset needs no
+/// address to be sent from; and what is on another interface as well keeps its connections.
+pub(super) fn sort(table: &Table, bindings: &[Binding]) -> (Vec<Binding>, Vec<Binding>) {
+    let addresses: BTreeSet<IpAddr> = bindings.iter().map(|binding| binding.address).collect();
+    let once = table.once(&addresses);
+    bindings.iter().cloned().partition(|binding| {
+        binding.address.is_ipv4() && once.contains(&binding.address) && table.has(&place(binding))
+    })
+}
+
+/// The requests after which nothing reaches the binding's address any more, though it is there.
+pub(super) fn leave(binding: &Binding) -> Vec<Command> {
+    match binding.address {
+        IpAddr::V4(address) => vec![
+            extend(&place(binding), DEAF_LIFETIME),
+            deafen(binding.interface, address),
+        ],
+        IpAddr::V6(_) => Vec::new(),
+    }
 }
 
 /// The requests that take the binding's address away.

@@ -215,13 +215,15 @@ fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
     use core::time::Duration;
+    use std::net::UdpSocket;
 
     use nix::sched::{CloneFlags, unshare};
     use nix::unistd::geteuid;
 
     use super::*;
-    use crate::netlink::change::{Place, add, delete, extend};
+    use crate::netlink::change::{DEAF_LIFETIME, Place, add, deafen, delete, extend};
 
     const LONG: Duration = Duration::from_secs(1000);
 
@@ -282,6 +284,32 @@ mod tests {
                 left.len() == 2 && left.iter().all(|seconds| *seconds > 900),
                 "{left:?}"
             );
+        });
+    }
+
+    #[test]
+    fn what_is_deaf_is_reached_by_nobody_and_can_still_be_sent_from() {
+        isolated(|mut kernel| {
+            let lo = std::process::Command::new("ip")
+                .args(["link", "set", "lo", "up"])
+                .status();
+            assert!(lo.unwrap().success());
+            let [place, _] = places();
+            let IpAddr::V4(address) = place.address else {
+                panic!("{place:?}");
+            };
+            assert_eq!(kernel.execute(&mut [add(&place, None, LONG)]), [Ok(())]);
+            let (here, there) = (
+                UdpSocket::bind((address, 0)).unwrap(),
+                UdpSocket::bind("127.0.0.1:0").unwrap(),
+            );
+            let mut deaf = [extend(&place, DEAF_LIFETIME), deafen(place.interface, address)];
+            assert_eq!(kernel.execute(&mut deaf), [Ok(()), Ok(())]);
+            assert!(there.send_to(b"?", here.local_addr().unwrap()).is_err());
+            here.send_to(b"!", there.local_addr().unwrap()).unwrap();
+            let (_, from) = there.recv_from(&mut [0]).unwrap();
+            assert_eq!(from, here.local_addr().unwrap());
+            assert!(left(&mut kernel).iter().all(|seconds| *seconds <= 1));
         });
     }
 

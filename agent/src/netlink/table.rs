@@ -103,6 +103,22 @@ impl Table {
         self.addresses.contains_key(place)
     }
 
+    /// When the address there expires, if there is one and it does.
+    pub fn expiry(&self, place: &Place) -> Option<Instant> {
+        self.addresses.get(place)?.expires
+    }
+
+    /// Those of these addresses that lie in one place and no other.
+    pub fn once(&self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+        let (mut once, mut again) = (BTreeSet::new(), BTreeSet::new());
+        for place in self.addresses.keys() {
+            if addresses.contains(&place.address) && !once.insert(place.address) {
+                again.insert(place.address);
+            }
+        }
+        once.difference(&again).copied().collect()
+    }
+
     /// Whether the address there is a secondary one of its subnet.
     pub fn is_secondary(&self, place: &Place) -> bool {
         self.addresses

@@ -9,10 +9,12 @@ use tokio::sync::mpsc;
 
 use super::change::Command;
 use super::channel::{Closed, MessageSender};
+use super::leaving::{Departure, Departures};
 use super::socket::{BATCH, Listener, Overrun, Requests};
 use super::table::Table;
 use super::{Binding, Message, Request, plan};
 use crate::clock;
+use crate::connections::Released;
 
 /// How long to wait before another attempt to learn the kernel's state, should that fail.
 const DUMP_RETRY: Duration = Duration::from_millis(100);
@@ -24,8 +26,13 @@ const COMPLETION_PATIENCE: Duration = Duration::from_millis(500);
 /// Starts the thread in the caller's network namespace. It ends by [`Request::Stop`], or when either channel's other end
 /// is gone.
 ///
-/// It begins by telling the present state: [`Message::Resync`], what there is, [`Message::Synced`].
-pub fn spawn(requests: mpsc::Receiver<Request>, messages: MessageSender) -> io::Result<JoinHandle<()>> {
+/// It begins by telling the present state: [`Message::Resync`], what there is, [`Message::Synced`]. Without `released`, the
+/// connections of addresses that leave are nobody's business.
+pub fn spawn(
+    requests: mpsc::Receiver<Request>,
+    messages: MessageSender,
+    released: Option<Released>,
+) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -40,6 +47,8 @@ pub fn spawn(requests: mpsc::Receiver<Request>, messages: MessageSender) -> io::
         kernel: Requests::open()?,
         listener,
         table: Table::default(),
+        released,
+        departures: Departures::default(),
     };
     Builder::new().name("holdfast-netlink".into()).spawn(move || {
         if let Err(Closed) = runtime.block_on(worker.run()) {
@@ -54,42 +63,62 @@ struct Worker {
     kernel: Requests,
     listener: Listener,
     table: Table,
+    released: Option<Released>,
+    departures: Departures,
+}
+
+/// What the thread woke up for.
+enum Woken {
+    Asked(Option<Request>),
+    /// There is news of the kernel's.
+    Heard,
+    /// The first address on its way out may go.
+    Departed,
 }
 
 impl Worker {
     async fn run(mut self) -> Result<(), Closed> {
         self.resync().await?;
         loop {
-            let request = tokio::select! {
-                request = self.requests.recv() => Some(request),
+            let woken = tokio::select! {
+                request = self.requests.recv() => Woken::Asked(request),
+                () = self.departures.ready() => Woken::Departed,
                 ready = self.listener.ready() => {
                     if let Err(error) = ready {
                         tracing::error!("waiting for the kernel's news of links and addresses: {error}");
                         tokio::time::sleep(DUMP_RETRY).await;
                     }
-                    None
+                    Woken::Heard
                 }
             };
             // What happened first is told first, and requests are planned on what is.
             let drained = self.drain();
             self.tell(drained).await?;
-            match request {
-                None => {}
-                Some(None | Some(Request::Stop)) => return Ok(()),
-                Some(Some(request)) => self.carry_out(request).await?,
+            match woken {
+                Woken::Heard => {}
+                Woken::Departed => self.finish_first().await?,
+                Woken::Asked(None | Some(Request::Stop)) => return self.finish_all().await,
+                Woken::Asked(Some(request)) => self.carry_out(request).await?,
             }
         }
     }
 
     async fn carry_out(&mut self, request: Request) -> Result<(), Closed> {
+        if let Request::Bind { bindings, .. } | Request::Renew { bindings, .. } = &request
+            && self.departures.concern(bindings)
+        {
+            self.finish_all().await?;
+        }
         match request {
             Request::Bind {
                 ticket,
                 bindings,
                 lifetime,
             } => {
-                let (outcomes, drained) =
-                    self.execute(&bindings, |table, binding| plan::bind(table, binding, lifetime));
+                let now = clock::now();
+                let (outcomes, drained) = self.execute(&bindings, |table, binding| {
+                    plan::bind(table, now, binding, lifetime)
+                });
                 let drained = drained.and(self.await_completion(&bindings, &outcomes).await);
                 self.tell(drained).await?;
                 self.messages.send(match self.describe(&bindings, &outcomes) {
@@ -115,13 +144,50 @@ impl Worker {
                     self.execute(&bindings, |table, binding| plan::renew(table, binding, lifetime));
                 self.tell(drained).await
             }
-            Request::Unbind { ticket, bindings } => {
-                let (_, drained) = self.execute(&bindings, plan::unbind);
-                self.tell(drained).await?;
-                self.messages.send(Message::Unbound { ticket })
-            }
+            Request::Unbind { ticket, bindings } => self.unbind(ticket, &bindings).await,
             Request::Stop => Ok(()),
         }
+    }
+
+    /// Takes addresses away; those whose connections can be reset, when they have been.
+    async fn unbind(&mut self, ticket: u64, bindings: &[Binding]) -> Result<(), Closed> {
+        let Some(released) = self.released.clone() else {
+            return self.take_away(ticket, bindings).await;
+        };
+        let (leaving, others) = plan::sort(&self.table, bindings);
+        if leaving.is_empty() {
+            return self.take_away(ticket, bindings).await;
+        }
+        let (_, left) = self.execute(&leaving, |_, binding| plan::leave(binding));
+        let told = released.leave(leaving.iter().map(|binding| binding.address).collect());
+        self.departures.add(Departure {
+            ticket,
+            bindings: leaving,
+            told,
+        });
+        let (_, drained) = self.execute(&others, plan::unbind);
+        self.tell(left.and(drained)).await
+    }
+
+    async fn take_away(&mut self, ticket: u64, bindings: &[Binding]) -> Result<(), Closed> {
+        let (_, drained) = self.execute(bindings, plan::unbind);
+        self.tell(drained).await?;
+        self.messages.send(Message::Unbound { ticket })
+    }
+
+    async fn finish_first(&mut self) -> Result<(), Closed> {
+        match self.departures.take() {
+            Some(departure) => self.take_away(departure.ticket, &departure.bindings).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes all away that is on its way out, whatever it waits for.
+    async fn finish_all(&mut self) -> Result<(), Closed> {
+        while let Some(departure) = self.departures.take() {
+            self.take_away(departure.ticket, &departure.bindings).await?;
+        }
+        Ok(())
     }
 
     /// Carries out what `plan` makes of each binding; for each the first error. The kernel's news of it is in the table
