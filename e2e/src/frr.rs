@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, net::IpAddr, path::Path, time::Duration};
 
 use holdfast_lab::{Error, INTERFACE, Node, Process, command, wait_until};
 
-use crate::Result;
+use crate::{Result, real_time};
 
 /// Where FRR's packages put the daemons.
 const FOLDER: &str = "/usr/lib/frr";
@@ -89,7 +89,7 @@ impl FrrRouter {
 }
 
 impl Frr {
-    /// Starts both daemons with one virtual router.
+    /// Starts both daemons with one virtual router, and has them run in real time.
     ///
     /// # Errors
     /// [`Error::MissingTool`] when FRR is not installed.
@@ -108,6 +108,9 @@ impl Frr {
         let socket = node.folder().join("zebra.sock");
         wait_until("zebra listens", PATIENCE, || Ok(socket.exists()))?;
         let vrrpd = daemon(node, "vrrpd", &router.configuration())?;
+        for daemon in [&zebra, &vrrpd] {
+            real_time::prefer(daemon)?;
+        }
         Ok(Self { vrrpd, zebra })
     }
 }

@@ -11,6 +11,7 @@ pub mod guide;
 pub mod look;
 pub mod outages;
 pub mod pair;
+pub mod real_time;
 pub mod visitor;
 
 pub use self::{

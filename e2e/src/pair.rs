@@ -7,10 +7,10 @@ use std::{
 };
 
 use holdfast_lab::{
-    Agent, AgentOptions, Keepalived, Lab, Meter, Node, Process, Report, keepalived::VrrpInstance,
+    Agent, AgentOptions, Keepalived, Lab, Meter, Node, Process, Report, keepalived::VrrpInstance, wait_until,
 };
 
-use crate::{Group, Result, file_of, formula::MARGIN_BESIDE};
+use crate::{Group, Result, file_of, formula::MARGIN_BESIDE, real_time};
 
 /// How long anything may take that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(12);
@@ -37,12 +37,19 @@ impl Router {
         Ok(Self::Holdfast(agent(node, groups)?))
     }
 
-    /// Starts keepalived with these instances.
+    /// Starts keepalived with these instances, waits until it takes part in their elections, and has it run in real time.
     ///
     /// # Errors
     /// When it is not installed.
     pub fn keepalived(node: &Node, instances: &[VrrpInstance]) -> Result<Self> {
-        Ok(Self::Keepalived(Keepalived::start(node, instances)?))
+        let keepalived = Keepalived::start(node, instances)?;
+        let what = format!("keepalived on {} takes part", node.name());
+        wait_until(&what, PATIENCE, || {
+            let begun = keepalived.process.log()?.matches("Entering BACKUP STATE").count();
+            Ok(begun >= instances.len())
+        })?;
+        real_time::prefer(&keepalived.process)?;
+        Ok(Self::Keepalived(keepalived))
     }
 
     /// The daemon.
@@ -65,13 +72,18 @@ impl Router {
     }
 }
 
-/// Starts an agent with these groups and waits until it answers.
+/// Starts an agent with these groups and waits until it answers for each of them: it answers before it knows its node.
 ///
 /// # Errors
 /// When there is no agent binary, or it ends at once.
 pub fn agent(node: &Node, groups: &[Group]) -> Result<Agent> {
     let mut agent = Agent::start(node, &file_of(groups), &AgentOptions::default())?;
     agent.wait_until_answering(PATIENCE)?;
+    let what = format!("the agent on {} runs its groups", node.name());
+    wait_until(&what, PATIENCE, || {
+        let runs = |status: serde_json::Value| status["groups"].as_array().map_or(0, Vec::len);
+        Ok(agent.status().is_ok_and(|status| runs(status) == groups.len()))
+    })?;
     Ok(agent)
 }
 

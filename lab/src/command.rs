@@ -20,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
+    ("chrt", "util-linux"),
     ("runc", "runc"),
     ("tar", "tar"),
     ("bridge", "iproute2"),
