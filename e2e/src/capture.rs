@@ -1,8 +1,8 @@
 //! What went over the wire, recorded by dumpcap and judged by tshark: programs that nobody here wrote.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
-use crate::Result;
+use crate::{Result, pair::PATIENCE};
 use holdfast_lab::{INTERFACE, Node, Process, command, wait_until};
 
 /// A capture that is running.
@@ -31,7 +31,7 @@ impl Capture {
         let path = file.display().to_string();
         let filter = "ip proto 112 or ip6 proto 112 or arp or icmp6";
         let dumpcap = node.spawn("dumpcap", &["-i", INTERFACE, "-f", filter, "-w", &path])?;
-        wait_until("dumpcap listens", Duration::from_secs(5), || {
+        wait_until("dumpcap listens", PATIENCE, || {
             // It names the file once the socket is open.
             Ok(dumpcap.log()?.contains("File:"))
         })?;
@@ -47,7 +47,7 @@ impl Capture {
     /// # Errors
     /// When dumpcap does not end, or has written nothing.
     pub fn stop(mut self) -> Result<Captured> {
-        self.dumpcap.stop(Duration::from_secs(5))?;
+        self.dumpcap.stop(PATIENCE)?;
         if fs::metadata(&self.file)?.len() == 0 {
             return Err(format!("dumpcap in {} wrote nothing", self.node.name()).into());
         }

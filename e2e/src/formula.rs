@@ -13,6 +13,9 @@ pub const MARGIN_ALONE: Duration = Duration::from_millis(30);
 pub const MARGIN_BESIDE: Duration = Duration::from_millis(500);
 /// What a client may miss during a handover that promises no hole.
 pub const NO_HOLE: Duration = Duration::from_millis(5);
+/// For how long a client goes on sending to whom its cache names, whoever answers: Linux waits for five seconds, asks that one
+/// three times, a second apart, and only then asks everybody.
+pub const CACHED: Duration = Duration::from_secs(3);
 /// How long addresses outlive their agent at intervals of up to half a second, and what the kernel's clock adds.
 pub const LIFETIME: Duration = Duration::from_millis(3500);
 

@@ -1,6 +1,6 @@
 //! What an agent says about itself, looked at from a test.
 
-use std::{thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use holdfast_lab::{Agent, wait_until};
 use serde_json::Value;
@@ -60,6 +60,42 @@ pub fn wait_for_state(agent: &Agent, name: &str, state: &str, patience: Duration
     wait_for_group(agent, name, &what, patience, |group| group["state"] == state)
 }
 
+/// Waits until the agent's group `name` is Backup of an Active router that it hears, and returns it.
+///
+/// # Errors
+/// Like [`wait_for_group`].
+pub fn wait_for_peer(agent: &Agent, name: &str, patience: Duration) -> Result<Value> {
+    let what = format!("{} hears who is Active for {name}", agent.node().name());
+    wait_for_group(agent, name, &what, patience, |group| {
+        group["state"] == "Backup" && group["activePeer"].is_string()
+    })
+}
+
+/// Waits until the agent's group `name` is out of the election for these reasons and no others, and returns it. What happens to a
+/// node may be seen in steps, each with a reason of its own.
+///
+/// # Errors
+/// Like [`wait_for_group`].
+pub fn wait_for_faults(agent: &Agent, name: &str, reasons: &[&str], patience: Duration) -> Result<Value> {
+    let what = format!("{} has the faults {reasons:?} for {name}", agent.node().name());
+    wait_for_group(agent, name, &what, patience, |group| {
+        group["state"] == "Fault" && faults(group) == reasons
+    })
+}
+
+/// Waits until the agent has said `words` in its log, which may be a moment after its status has them.
+///
+/// # Errors
+/// After `patience`, with the log.
+pub fn wait_for_log(agent: &Agent, words: &str, patience: Duration) -> Result<()> {
+    let what = format!("the agent on {} says {words:?}", agent.node().name());
+    let waited = wait_until(&what, patience, || Ok(agent.process.log()?.contains(words)));
+    match waited {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{error}:\n{}", agent.process.log()?).into()),
+    }
+}
+
 /// Waits until the agent has noticed something of this kind, and returns the sentence.
 ///
 /// # Errors
@@ -72,6 +108,25 @@ pub fn wait_for_notice(agent: &Agent, name: &str, kind: &str, patience: Duration
     let what = format!("{} notices {kind}", agent.node().name());
     let group = wait_for_group(agent, name, &what, patience, |group| of_kind(group).is_some())?;
     of_kind(&group).ok_or_else(|| "the notice is gone again".into())
+}
+
+/// Waits until it is written down in the agent's run folder that its node is Active for the group `name`, which is what an agent
+/// that comes after a crash goes by.
+///
+/// # Errors
+/// After `patience`, with what is written there.
+pub fn wait_until_noted(agent: &Agent, name: &str, patience: Duration) -> Result<()> {
+    let file = agent.run_folder().join("state.json");
+    let read = || fs::read_to_string(&file).unwrap_or_default();
+    let what = format!("{} notes that it is Active for {name}", agent.node().name());
+    let waited = wait_until(&what, patience, || {
+        let noted: Value = serde_json::from_str(&read()).unwrap_or_default();
+        Ok(noted["active"][name].is_object())
+    });
+    match waited {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{error}: {}", read()).into()),
+    }
 }
 
 /// The reasons of the group's present faults.

@@ -124,8 +124,9 @@ impl Stage {
         let first_on_a = of_a_file(&scene.a, &[group(200)])?;
         let first_on_b = of_a_file(&scene.b, &[group(100)])?;
         settle_on(&meter, &[vip()], "a")?;
-        // Until it is written down that the node is Active.
-        stays_on(&meter, vip(), "a", SECOND / 2)?;
+        look::wait_until_noted(&first_on_a, "control-plane", PATIENCE)?;
+        // Whoever comes second on b is to find somebody there, who hears a.
+        look::wait_for_peer(&first_on_b, "control-plane", PATIENCE)?;
         Ok(Self {
             meter,
             first_on_a,
@@ -149,10 +150,13 @@ fn adopted() -> Outcome {
     says(&second, ADOPTS, 1)?;
     let status_of_a = status(&second)?;
     assert_eq!(status_of_a["groups"][0]["reason"], "Resumed", "{status_of_a:#}");
-    assert_eq!(
-        status_of_a["groups"][0]["probes"][0]["name"], "always",
-        "{status_of_a:#}"
-    );
+    look::wait_for_group(
+        &second,
+        "control-plane",
+        "its probe is there",
+        PATIENCE,
+        |group| group["probes"][0]["name"] == "always",
+    )?;
     says(&stage.first_on_a, "standing by", 1)?;
     wait_until("the status shows who stands by", PATIENCE, || {
         let status = second.status()?;
@@ -209,6 +213,9 @@ fn killed() -> Outcome {
     // would not notice, with this one it may. What is promised is one holder at a time, and the node's place as before.
     second.process.kill()?;
     says(&stage.first_on_a, IS_LEFT_ALONE, 1)?;
+    // Until then the address is held by nobody's doing, and b may be about to take it.
+    look::wait_for_state(&stage.first_on_a, "control-plane", "Active", PATIENCE)?;
+    look::wait_for_state(&stage.first_on_b, "control-plane", "Backup", PATIENCE)?;
     settle_on(&stage.meter, &[vip()], "a")?;
     stays_on(&stage.meter, vip(), "a", SECOND)?;
     let second = of_the_cluster(&stage.scene.a, &[in_the_cluster(200)])?;
@@ -225,10 +232,11 @@ fn waits() -> Outcome {
     let second = of_the_cluster(&stage.scene.a, std::slice::from_ref(&other))?;
     let sentence = "group control-plane: virtualRouterID is 17 here and 100 in the agent that runs";
     says(&second, sentence, 1)?;
-    let running = second.status()?;
-    let message = running["standbys"][0]["message"].as_str().unwrap_or_default();
-    assert!(message.contains(sentence), "{running:#}");
-    assert_eq!(running["standbys"][0]["takeOver"], true, "{running:#}");
+    wait_until("the agent that runs knows who waits and why", PATIENCE, || {
+        let standby = &second.status()?["standbys"][0];
+        let message = standby["message"].as_str().unwrap_or_default();
+        Ok(message.contains(sentence) && standby["takeOver"] == true)
+    })?;
     stage.nobody_noticed_since(start);
     assert_eq!(
         second.process.log()?.matches(sentence).count(),
@@ -299,8 +307,10 @@ fn bequeathed() -> Outcome {
     let mut second = of_the_cluster(&scene.a, &[in_the_cluster(200), web(200)])?;
     says(&second, ADOPTS, 1)?;
     settle_on(&meter, &[vip(), more], "a")?;
-    let _on_b = pair::agent(&scene.b, &[group(100), web(100)])?;
-    thread::sleep(SECOND);
+    let on_b = pair::agent(&scene.b, &[group(100), web(100)])?;
+    for name in ["control-plane", "web"] {
+        look::wait_for_peer(&on_b, name, PATIENCE)?;
+    }
     let start = Instant::now();
     assert!(second.process.stop(PATIENCE)?.success());
     settle_on(&meter, &[more], "b")?;

@@ -185,6 +185,8 @@ fn frr_preferred(family: Family) -> Outcome {
     both.meter.wait_for_answer(both.vip, "b", PATIENCE)?;
     let report = both.meter.report_since(both.vip, fault);
     let promised = TIMING.outage(100, MARGIN_ALONE, report.control_silence);
+    // FRR has no real-time priority: on a busy machine the advertisement before the loss may be older.
+    let promised = promised.start().saturating_sub(TIMING.interval)..=*promised.end();
     assert!(
         promised.contains(&report.longest_silence),
         "lost: {promised:?}, but {report:#?}"

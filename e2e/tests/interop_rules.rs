@@ -13,7 +13,7 @@ use std::{
 
 use holdfast_e2e::{
     Group, Result, Router,
-    formula::{MARGIN_ALONE, Timing},
+    formula::{CACHED, MARGIN_ALONE, Timing},
     look,
     pair::{self, PATIENCE, Scene, settle_on, stays_on},
 };
@@ -24,8 +24,6 @@ use holdfast_lab::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Clients find the winner of a split by its announcements, before their caches would have made them ask again.
-const HEALED: Duration = Duration::from_millis(1500);
 const V4: &str = "10.77.0.100";
 const V6: &str = "fd77::100";
 
@@ -142,7 +140,7 @@ fn split(on_a: Kind, on_b: Kind, vip: &str) -> Outcome {
     let meter = scene.meter(&[address])?;
     scene.a.isolate()?;
     scene.b.isolate()?;
-    let _b = start(on_b, &scene.b, vip, 100, Preempt::AtOnce)?;
+    let winner = start(on_b, &scene.b, vip, 100, Preempt::AtOnce)?;
     settle_on(&meter, &[address], "b")?;
     let _a = start(on_a, &scene.a, vip, 100, Preempt::AtOnce)?;
     meter.wait_for_holders(address, &["a", "b"], PATIENCE)?;
@@ -155,14 +153,15 @@ fn split(on_a: Kind, on_b: Kind, vip: &str) -> Outcome {
     scene.a.join()?;
     scene.b.join()?;
     if on_a == Kind::Keepalived {
-        thread::sleep(Duration::from_millis(300));
+        look::wait_for_notice(winner.agent()?, "web", "other_active", PATIENCE)?;
         scene.a.heal_losses()?;
     }
     settle_on(&meter, &[address], "b")?;
+    // By its announcements, before the client's cache would have made it ask again.
+    let found = meter.time_until_answer_from(address, joined, "b");
     assert!(
-        joined.elapsed() < HEALED,
-        "clients found b after {:?}",
-        joined.elapsed()
+        found.is_some_and(|found| found < CACHED),
+        "clients found b after {found:?}"
     );
     stays_on(&meter, address, "b", SECOND)
 }
@@ -176,7 +175,7 @@ fn never_preempts(better: Kind, worse: Kind) -> Outcome {
     // Long enough for three intervals and for the start of either daemon.
     stays_on(&meter, vip, "b", 2 * SECOND)?;
     if let Ok(agent) = on_a.agent() {
-        let group = look::wait_for_state(agent, "web", "Backup", PATIENCE)?;
+        let group = look::wait_for_peer(agent, "web", PATIENCE)?;
         assert_eq!(group["activePeer"], "10.77.0.2", "{group:#}");
     }
     // It was there all the time.
@@ -194,9 +193,9 @@ fn preempts_late(better: Kind, worse: Kind) -> Outcome {
     let _a = start(better, &scene.a, V4, 200, Preempt::After(delay))?;
     settle_on(&meter, &[vip], "a")?;
     let waited = began.elapsed();
-    // keepalived takes about a second to start.
+    // On a busy machine either takes its time to start.
     assert!(
-        (delay..delay + 2 * SECOND).contains(&waited),
+        (delay..delay + 4 * SECOND).contains(&waited),
         "preempted after {waited:?}"
     );
     Ok(())
@@ -247,8 +246,8 @@ fn noticed(keepalived: VrrpInstance, group: &Group, kind: &str, words: &str) -> 
         message.starts_with("10.77.0.2 ") && message.contains(words),
         "{message}"
     );
-    assert!(agent.process.log()?.contains(words), "the log says it too");
-    Ok(())
+    // The log says it too.
+    look::wait_for_log(&agent, words, PATIENCE)
 }
 
 fn wrong_password() -> Outcome {
@@ -315,7 +314,10 @@ fn interval_learned() -> Outcome {
     settle_on(&meter, &[vip], "b")?;
     thread::sleep(Duration::from_millis(50));
     let report = meter.report_since(vip, fault);
-    let promised = Timing::v3(100).outage(100, MARGIN_ALONE, report.control_silence);
+    let timing = Timing::v3(100);
+    let promised = timing.outage(100, MARGIN_ALONE, report.control_silence);
+    // keepalived has no real-time priority: on a busy machine the advertisement before the loss may be older.
+    let promised = promised.start().saturating_sub(timing.interval)..=*promised.end();
     assert!(
         promised.contains(&report.longest_silence),
         "{promised:?}, but {report:#?}"

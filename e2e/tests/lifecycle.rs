@@ -92,8 +92,7 @@ fn became_active(agent: &Agent) -> Result<u64> {
 /// The interval leaves a second to come back.
 fn restarted_in_time() -> Outcome {
     let mut pair = two_agents(&web().interval(SECOND))?;
-    // Until it is written down that the node is Active.
-    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(pair.on_a.agent()?, "web", PATIENCE)?;
     let killed = Instant::now();
     pair.on_a.process().kill()?;
     let again = pair::agent(&pair.scene.a, &[web().interval(SECOND).priority(200)])?;
@@ -118,8 +117,7 @@ fn restarted_in_time() -> Outcome {
 /// b is Active before a's agent is back, and a's address is still alive.
 fn restarted_too_late() -> Outcome {
     let mut pair = two_agents(&web().never_preempt())?;
-    // Until it is written down that the node is Active.
-    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(pair.on_a.agent()?, "web", PATIENCE)?;
     let killed = Instant::now();
     pair.on_a.process().kill()?;
     pair.meter.wait_for_answer(vip(), "b", PATIENCE)?;
@@ -139,12 +137,11 @@ fn restarted_too_late() -> Outcome {
 /// The address is alive and the state file says Active, but of a virtual router that nobody heard of under this identifier.
 fn restarted_as_another() -> Outcome {
     let mut pair = two_agents(&web().interval(SECOND))?;
-    // Until it is written down that the node is Active.
-    stays_on(&pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(pair.on_a.agent()?, "web", PATIENCE)?;
     pair.on_a.process().kill()?;
     let other = Group::new("web", 52).address("10.77.0.100/24").interval(SECOND);
     let again = pair::agent(&pair.scene.a, &[other])?;
-    assert_eq!(look::group(&again, "web")?["state"], "Backup");
+    look::wait_for_state(&again, "web", "Backup", PATIENCE)?;
     let group = look::wait_for_state(&again, "web", "Active", PATIENCE)?;
     assert_eq!(group["lastTransition"]["reason"], "ActiveSilent", "{group:#}");
     Ok(())
@@ -202,8 +199,7 @@ fn interface_removed() -> Outcome {
     pair.measure("b", |pair| {
         Ok(pair.scene.a.ip(&["link", "del", "dev", "eth0"]).map(drop)?)
     })?;
-    let group = look::wait_for_state(pair.on_a.agent()?, "web", "Fault", PATIENCE)?;
-    assert_eq!(look::faults(&group), ["InterfaceMissing"], "{group:#}");
+    let group = look::wait_for_faults(pair.on_a.agent()?, "web", &["InterfaceMissing"], PATIENCE)?;
     let message = group["faults"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("eth0"), "{message}");
     pair.measure("a", |pair| {
@@ -217,12 +213,8 @@ fn interface_later() -> Outcome {
     let meter = scene.meter(&[vip()])?;
     scene.a.ip(&["link", "del", "dev", "eth0"])?;
     let agent = pair::agent(&scene.a, &[web()])?;
-    let group = look::wait_for_state(&agent, "web", "Fault", PATIENCE)?;
-    assert_eq!(look::faults(&group), ["InterfaceMissing"], "{group:#}");
-    assert!(
-        agent.process.log()?.contains("waited for"),
-        "it says what it waits for"
-    );
+    look::wait_for_faults(&agent, "web", &["InterfaceMissing"], PATIENCE)?;
+    look::wait_for_log(&agent, "waited for", PATIENCE)?;
     scene.a.add_interface("eth0", Segment::FIRST)?;
     settle_on(&meter, &[vip()], "a")
 }
@@ -239,8 +231,7 @@ fn interface_renamed() -> Outcome {
     let agent = pair::agent(&scene.a, &groups)?;
     settle_on(&meter, &[pinned, free], "a")?;
     rename(&scene.a, "eth0", "lan0")?;
-    let group = look::wait_for_state(&agent, "web", "Fault", PATIENCE)?;
-    assert_eq!(look::faults(&group), ["InterfaceMissing"], "{group:#}");
+    look::wait_for_faults(&agent, "web", &["InterfaceMissing"], PATIENCE)?;
     settle_on(&meter, &[free], "a")?;
     let what = "the other group is on lan0";
     look::wait_for_group(&agent, "free", what, PATIENCE, |group| {
@@ -270,8 +261,7 @@ fn source_address_lost() -> Outcome {
         .remove(0);
     // It cannot say that it leaves, but it leaves.
     assert!(report.held_twice < MARGIN_BESIDE, "{report:#?}");
-    let group = look::wait_for_state(pair.on_a.agent()?, "web", "Fault", PATIENCE)?;
-    assert_eq!(look::faults(&group), ["NoSourceAddress"], "{group:#}");
+    look::wait_for_faults(pair.on_a.agent()?, "web", &["NoSourceAddress"], PATIENCE)?;
     pair.measure("a", |pair| Ok(pair.scene.a.add_address(own, 24)?))
         .map(drop)
 }
@@ -280,13 +270,14 @@ fn put_back() -> Outcome {
     let pair = two_agents(&web())?;
     let start = Instant::now();
     pair.scene.a.delete_address(vip())?;
+    // That it goes may be heard a moment later than the deed is done.
+    wait_until("it was seen to go", PATIENCE, || {
+        let report = pair.meter.report_since(vip(), start);
+        Ok(report.held_by_nobody > Duration::ZERO)
+    })?;
     pair.meter.wait_for_holders(vip(), &["a"], PATIENCE)?;
     stays_on(&pair.meter, vip(), "a", SECOND)?;
     let report = pair.meter.report_since(vip(), start);
-    assert!(
-        report.held_by_nobody > Duration::ZERO,
-        "it was away for a moment: {report:#?}"
-    );
     assert!(report.held_by_nobody < MARGIN_BESIDE, "{report:#?}");
     let group = look::wait_for_state(pair.on_a.agent()?, "web", "Active", PATIENCE)?;
     assert_eq!(look::counter(&group, "addressesRestored"), 1, "{group:#}");

@@ -100,6 +100,8 @@ fn pair_with<T>(
         wait_for_verdict(router, "Passing")?;
     }
     // Until no handover of the start is on its way.
+    look::wait_for_state(pair.on_a.agent()?, "web", "Active", PATIENCE)?;
+    look::wait_for_peer(pair.on_b.agent()?, "web", PATIENCE)?;
     pair.settle_on("a")?;
     Ok((pair, on_a, on_b))
 }
@@ -290,16 +292,25 @@ fn other_name() -> Outcome {
     Ok(())
 }
 
-/// Up for a second, down for a second, for twelve seconds: with a window longer than that the address moves away, back, and
-/// away, and no more.
+/// Up for a second, down for a second, twelve times, each of which the probe finds out: with a window longer than that the address
+/// moves away, back, and away, and no more.
 fn flapping() -> Outcome {
     let (pair, on_a, _on_b) = pair_with(site, |_, _| {
-        watching("httpGet: {port: 80}").spec("flapDamping: {changes: 3, window: 20s}")
+        watching("httpGet: {port: 80}").spec("flapDamping: {changes: 3, window: 2m}")
     })?;
     let start = Instant::now();
     for round in 0..12 {
-        let status = if round % 2 == 0 { 500 } else { 200 };
+        let (status, verdict) = if round % 2 == 0 {
+            (500, "Failing")
+        } else {
+            (200, "Passing")
+        };
         on_a.reload(&site_answering(&pair.scene.a, status))?;
+        wait_for_verdict(&pair.on_a, verdict)?;
+        // In these rounds it moves, and is to have moved before the next one.
+        if round < 3 {
+            pair.settle_on(if round % 2 == 0 { "b" } else { "a" })?;
+        }
         thread::sleep(Duration::from_secs(1));
     }
     let report = pair.meter.report_since(vip(), start);

@@ -332,7 +332,9 @@ fn two_nodes() -> Result<(StaticPod, StaticPod, Nginx, Authority, Meter, Scene)>
     settle_on(&meter, &[vip()], "a")?;
     let start = Instant::now();
     let on_b = StaticPod::start(&scene.b, &[])?;
-    on_b.wait_for("the newcomer hears the other", |group| group["state"] == "Backup")?;
+    on_b.wait_for("the newcomer hears the other", |group| {
+        group["state"] == "Backup" && group["activePeer"].is_string()
+    })?;
     on_b.wait_for_verdict("Failing")?;
     unnoticed(&meter, vip(), start);
     Ok((on_a, on_b, server, authority, meter, scene))

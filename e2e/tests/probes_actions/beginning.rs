@@ -15,26 +15,24 @@ use holdfast_lab::{Node, harness::Outcome};
 use crate::{SECOND, down, pair, probe, up, vip, wait_for, web};
 
 pub fn placement() -> Outcome {
-    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
     let scene = Scene::new()?;
     for node in [&scene.a, &scene.b] {
         up(node, "service");
     }
-    let group = |node: &Node, placed: bool| {
-        let placed = if placed {
+    let group = |node: &Node, until: Option<jiff::Timestamp>| {
+        let placed = until.map_or_else(String::new, |until| {
             format!("placement: {{preferredNode: b, until: \"{until}\"}}\n")
-        } else {
-            String::new()
-        };
+        });
         web().spec(&format!("{placed}probes:\n{}", probe(node, "service", "")))
     };
     let meter = scene.meter(&[vip()])?;
-    let on_a = pair::agent(&scene.a, &[group(&scene.a, false).priority(200)])?;
-    let on_b = pair::agent(&scene.b, &[group(&scene.b, false)])?;
+    let on_a = pair::agent(&scene.a, &[group(&scene.a, None).priority(200)])?;
+    let on_b = pair::agent(&scene.b, &[group(&scene.b, None)])?;
     settle_on(&meter, &[vip()], "a")?;
     let start = Instant::now();
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
     for (agent, node, priority) in [(&on_a, &scene.a, 200), (&on_b, &scene.b, 100)] {
-        agent.write_configuration(&group(node, true).priority(priority).yaml())?;
+        agent.write_configuration(&group(node, Some(until)).priority(priority).yaml())?;
     }
     settle_on(&meter, &[vip()], "b")?;
     let found = look::group(&on_b, "web")?;
@@ -62,8 +60,9 @@ pub fn unknown_at_start() -> Outcome {
     // The better node comes, and nobody knows yet whether its service runs: it does not.
     let on_a = pair::agent(&scene.a, &[group(&scene.a).priority(200)])?;
     stays_on(&meter, vip(), "b", 2 * SECOND)?;
-    let found = look::group(&on_a, "web")?;
-    assert_eq!(found["probes"][0]["verdict"], "Failing", "{found:#}");
+    look::wait_for_group(&on_a, "web", "it fails", PATIENCE, |group| {
+        group["probes"][0]["verdict"] == "Failing"
+    })?;
     up(&scene.a, "service");
     settle_on(&meter, &[vip()], "a")
 }
@@ -76,7 +75,7 @@ pub fn unknown_after_restart() -> Outcome {
             .spec(&format!("probes:\n{}", probe(node, "service", slow)))
     };
     let mut pair = pair(make)?;
-    stays_on(&pair.meter, vip(), "a", SECOND)?;
+    look::wait_until_noted(pair.on_a.agent()?, "web", PATIENCE)?;
     let killed = Instant::now();
     pair.on_a.process().kill()?;
     let again = pair::agent(&pair.scene.a, &[make(&pair.scene.a).priority(200)])?;

@@ -19,8 +19,7 @@ pub fn fault() -> Outcome {
         web().spec(&format!("probes:\n{}", probe(node, "service", action)))
     })?;
     moves(&mut pair, "b", |pair| down(&pair.scene.a, "service"))?;
-    let group = wait_for(&pair.on_a, "Fault", |group| group["state"] == "Fault")?;
-    assert_eq!(look::faults(&group), ["ProbeFailed"]);
+    let group = look::wait_for_faults(pair.on_a.agent()?, "web", &["ProbeFailed"], PATIENCE)?;
     let sentence = group["faults"][0]["message"].as_str().unwrap();
     assert!(
         sentence.contains("service") && sentence.contains("2 of 2"),

@@ -2,7 +2,10 @@
 
 use std::{fs, thread, time::Instant};
 
-use holdfast_e2e::pair::stays_on;
+use holdfast_e2e::{
+    look,
+    pair::{PATIENCE, stays_on},
+};
 use holdfast_lab::{Node, harness::Outcome};
 
 use crate::{SECOND, down, moves, pair, probe, service, vip, wait_for, web};
@@ -62,11 +65,8 @@ pub fn not_healed() -> Outcome {
     })?;
     moves(&mut pair, "b", |pair| down(&pair.scene.a, "service"))?;
     assert_eq!(attempts(&pair.scene.a), 2);
-    let log = pair.on_a.process().log()?;
-    assert!(
-        log.contains("not today"),
-        "what healing said is in the log:\n{log}"
-    );
+    // What healing said is in the log.
+    look::wait_for_log(pair.on_a.agent()?, "not today", PATIENCE)?;
     thread::sleep(SECOND);
     assert_eq!(attempts(&pair.scene.a), 2, "nothing more is tried");
     Ok(())

@@ -45,8 +45,7 @@ pub fn sync_group() -> Outcome {
         let report = meter.report_since(vip, start);
         assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
     }
-    let group = look::group(&on_a, "web")?;
-    assert_eq!(look::faults(&group), ["SyncGroup"], "{group:#}");
+    let group = look::wait_for_faults(&on_a, "web", &["SyncGroup"], PATIENCE)?;
     let sentence = group["faults"][0]["message"].as_str().unwrap();
     assert!(
         sentence.contains("other") && sentence.contains("edge"),

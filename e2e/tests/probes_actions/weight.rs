@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use holdfast_e2e::{look, pair::stays_on};
+use holdfast_e2e::pair::stays_on;
 use holdfast_lab::harness::Outcome;
 
 use crate::{SECOND, TIMING, down, moves, pair, probe, service, up, vip, wait_for, web};
@@ -78,9 +78,10 @@ pub fn quorum() -> Outcome {
     })?;
     stays_on(&pair.meter, vip(), "a", SECOND)?;
     moves(&mut pair, "b", |pair| down(&pair.scene.a, "two"))?;
-    let group = look::group(pair.on_a.agent()?, "web")?;
-    let sum = group["priorityExplained"].as_str().unwrap();
-    assert!(sum.contains("enough") && sum.contains("1 of"), "{sum}");
+    wait_for(&pair.on_a, "the sum names the quorum", |group| {
+        let sum = group["priorityExplained"].as_str().unwrap();
+        sum.contains("enough") && sum.contains("1 of")
+    })?;
     moves(&mut pair, "a", |pair| up(&pair.scene.a, "two"))
 }
 
@@ -96,19 +97,15 @@ pub fn number() -> Outcome {
     moves(&mut pair, "b", |pair| {
         fs::write(service(&pair.scene.b, "hand"), "120\n").unwrap();
     })?;
-    let group = look::group(pair.on_b.agent()?, "web")?;
-    assert_eq!(
-        group["priorityExplained"], "100 base + 120 hand = 220",
-        "{group:#}"
-    );
+    wait_for(&pair.on_b, "the sum", |group| {
+        group["priorityExplained"] == "100 base + 120 hand = 220"
+    })?;
     // What is no number counts for nothing, and is said.
     moves(&mut pair, "a", |pair| {
         fs::write(service(&pair.scene.b, "hand"), "many\n").unwrap();
     })?;
-    let group = look::group(pair.on_b.agent()?, "web")?;
-    assert!(
-        group["probes"][0]["message"].as_str().unwrap().contains("many"),
-        "{group:#}"
-    );
+    wait_for(&pair.on_b, "what it is instead", |group| {
+        group["probes"][0]["message"].as_str().unwrap().contains("many")
+    })?;
     Ok(())
 }

@@ -153,7 +153,9 @@ pub fn hostile() -> Outcome {
         let left = running(&pair.scene.a, name);
         assert!(left.len() <= most, "{name}: {left:?}");
     }
-    assert!(zombies_of(pair.on_a.agent()?) <= 2);
+    wait_until("programs are waited for as they end", PATIENCE, || {
+        Ok(pair.on_a.agent().is_ok_and(|agent| zombies_of(agent) <= 2))
+    })?;
 
     // The one that matters is heard in time among all the others.
     let mut on_a = Some(on_a);
