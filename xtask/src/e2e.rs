@@ -2,32 +2,70 @@
 
 use anyhow::{Result, bail};
 
+use crate::assets::Kubernetes;
 use crate::deps::{self, Purpose};
+use crate::previous::Revision;
 use crate::workspace::Workspace;
-use crate::{assets, images, previous, process, system};
+use crate::{assets, images, process, system};
 
 /// The tests, one after the other; the tiers of `make test` leave them out.
 const TESTS: [&str; 2] = ["real_cluster", "real_guide"];
 
-/// Runs the scenario; `previous` is the revision that agents and operator are also taken from, and `write` replaces the table in
-/// docs/reliability.md by the one of this run.
-pub fn run(
-    workspace: &Workspace,
-    kubernetes: assets::Kubernetes,
-    previous: Option<&str>,
+/// Which clusters are brought up, and what becomes of their figures.
+#[derive(Debug)]
+pub struct Run {
+    kubernetes: Kubernetes,
+    previous: Option<String>,
     write: bool,
-) -> Result<()> {
+}
+
+impl Run {
+    /// A run with this Kubernetes; `previous` is the revision that agents and operator are also taken from, and `write` replaces the
+    /// tables in docs/reliability.md, unless they are of other runs than this one.
+    pub fn new(kubernetes: Kubernetes, previous: Option<String>, write: bool) -> Result<Self> {
+        let mismatch = match (kubernetes, &previous) {
+            (Kubernetes::Oldest, _) => Some(
+                "with the newest Kubernetes, and this is one with the oldest: leave out --kubernetes oldest or \
+                 HOLDFAST_KUBERNETES=oldest",
+            ),
+            (Kubernetes::Newest, Some(_)) => {
+                Some("of this revision alone, and this is one of two revisions: leave out --previous")
+            }
+            (Kubernetes::Newest, None) => None,
+        };
+        if let Some(mismatch) = mismatch.filter(|_| write) {
+            bail!(
+                "docs/reliability.md keeps the tables of a run {mismatch}; or leave out --write, and take the tables from what \
+                 the run prints"
+            );
+        }
+        Ok(Self {
+            kubernetes,
+            previous,
+            write,
+        })
+    }
+}
+
+/// Brings up the clusters of `run`.
+pub fn run(workspace: &Workspace, run: &Run) -> Result<()> {
     if !system::is_root() {
         bail!("make e2e runs kubelets and containers, which needs root: sudo make e2e");
     }
+    // Before anything is built: a name can be mistyped.
+    let previous = run.previous.as_deref();
+    let previous = previous
+        .map(|name| Revision::named(workspace, name))
+        .transpose()?;
     deps::ensure(&[Purpose::Cluster])?;
-    assets::ensure_with(workspace, assets::Set::E2e, kubernetes)?;
+    assets::ensure_with(workspace, assets::Set::E2e, run.kubernetes)?;
     let arch = images::Arch::of_this_machine();
     images::run(workspace, arch, None)?;
-    let previous = previous.map(|revision| previous::build(workspace, arch, revision));
-    let previous = previous.transpose()?;
+    let previous = previous
+        .map(|revision| revision.build(workspace, arch))
+        .transpose()?;
     let build = workspace.build_folder();
-    let (variable, version) = kubernetes.environment();
+    let (variable, version) = run.kubernetes.environment();
     let mut test = workspace.cargo(&["test", "--locked", "--no-fail-fast", "-p", "holdfast-e2e"]);
     test.args(TESTS.iter().flat_map(|name| ["--test", name]))
         .args(["--", "--nocapture"])
@@ -42,9 +80,39 @@ pub fn run(
         test.env("HOLDFAST_PREVIOUS", previous.commit)
             .env("HOLDFAST_PREVIOUS_IMAGES", previous.images);
     }
-    if write {
+    if run.write {
         test.env("HOLDFAST_E2E_WRITE", workspace.root().join("docs/reliability.md"));
     }
     // A signal of the terminal's reaches the test, whose sandbox takes everything down.
     process::become_command(&mut test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_the_newest_kubernetes_and_of_this_revision_alone_are_kept() {
+        Run::new(Kubernetes::Newest, None, true).unwrap();
+    }
+
+    #[test]
+    fn tables_of_another_run_are_not_kept_and_the_refusal_says_what_to_do() {
+        for (kubernetes, previous, way_out) in [
+            (Kubernetes::Oldest, None, "leave out --kubernetes oldest"),
+            (
+                Kubernetes::Oldest,
+                Some("HEAD~9"),
+                "leave out --kubernetes oldest",
+            ),
+            (Kubernetes::Newest, Some("HEAD~9"), "leave out --previous"),
+        ] {
+            let run = |write| Run::new(kubernetes, previous.map(ToOwned::to_owned), write);
+            run(false).unwrap();
+            let error = run(true).unwrap_err().to_string();
+            for words in ["docs/reliability.md keeps", way_out, "or leave out --write"] {
+                assert!(error.contains(words), "{words:?} is not in: {error}");
+            }
+        }
+    }
 }

@@ -169,7 +169,7 @@ fn run(command: Command) -> Result<()> {
             write,
             kubernetes,
             previous,
-        } => e2e::run(&workspace, wanted(kubernetes)?, previous.as_deref(), write),
+        } => e2e::run(&workspace, &e2e::Run::new(wanted(kubernetes)?, previous, write)?),
         Command::CleanCache => cache::clean(),
     }
 }

@@ -8,6 +8,15 @@ use anyhow::{Context, Result};
 use crate::workspace::Workspace;
 use crate::{images, process, system};
 
+/// A revision of this repository.
+#[derive(Debug)]
+pub struct Revision {
+    /// As a person names it, and git.
+    name: String,
+    /// The abbreviated commit, which is the images' tag.
+    commit: String,
+}
+
 /// A revision whose images are there.
 pub struct Previous {
     /// The abbreviated commit, which is the images' tag.
@@ -16,35 +25,46 @@ pub struct Previous {
     pub images: PathBuf,
 }
 
-/// Builds the images of `revision`, as git names it, without the tools.
-///
-/// All revisions are checked out into one folder and built into one: the crates that two of them have in common are built once.
-pub fn build(workspace: &Workspace, arch: images::Arch, revision: &str) -> Result<Previous> {
-    let wanted = format!("{revision}^{{commit}}");
-    let commit = git(
-        workspace.root(),
-        &["rev-parse", "--verify", "--quiet", "--short", &wanted],
-    )
-    .with_context(|| format!("{revision} names no commit of this repository"))?;
-    let folder = workspace.build_folder().join("previous");
-    let checkout = folder.join("checkout");
-    if checkout.join(".git").exists() {
-        git(
-            &checkout,
-            &["checkout", "--quiet", "--force", "--detach", &commit],
-        )?;
-    } else {
-        // By force: git remembers a checkout that went with the build folder.
-        let place = checkout.display().to_string();
-        git(
+impl Revision {
+    /// The one that git calls `name`.
+    pub fn named(workspace: &Workspace, name: &str) -> Result<Self> {
+        let wanted = format!("{name}^{{commit}}");
+        let commit = git(
             workspace.root(),
-            &["worktree", "add", "--force", "--detach", &place, &commit],
-        )?;
+            &["rev-parse", "--verify", "--quiet", "--short", &wanted],
+        )
+        .with_context(|| format!("{name} names no commit of this repository"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            commit,
+        })
     }
-    let previous = Workspace::elsewhere(checkout, folder.join("build"));
-    let images = images::tagged(&previous, arch, &commit)
-        .with_context(|| format!("cannot build the images of {revision} ({commit})"))?;
-    Ok(Previous { commit, images })
+
+    /// Builds its images, without the tools.
+    ///
+    /// All revisions are checked out into one folder and built into one: the crates that two of them have in common are built once.
+    pub fn build(self, workspace: &Workspace, arch: images::Arch) -> Result<Previous> {
+        let Self { name, commit } = self;
+        let folder = workspace.build_folder().join("previous");
+        let checkout = folder.join("checkout");
+        if checkout.join(".git").exists() {
+            git(
+                &checkout,
+                &["checkout", "--quiet", "--force", "--detach", &commit],
+            )?;
+        } else {
+            // By force: git remembers a checkout that went with the build folder.
+            let place = checkout.display().to_string();
+            git(
+                workspace.root(),
+                &["worktree", "add", "--force", "--detach", &place, &commit],
+            )?;
+        }
+        let previous = Workspace::elsewhere(checkout, folder.join("build"));
+        let images = images::tagged(&previous, arch, &commit)
+            .with_context(|| format!("cannot build the images of {name} ({commit})"))?;
+        Ok(Previous { commit, images })
+    }
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
@@ -58,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_no_commit_is_refused_before_anything_is_built() {
+    fn what_names_no_commit_is_refused() {
         let workspace = Workspace::open().unwrap();
-        let arch = images::Arch::of_this_machine();
-        let error = build(&workspace, arch, "no-such-revision").map(drop).unwrap_err();
+        let error = Revision::named(&workspace, "no-such-revision").unwrap_err();
         assert_eq!(
             error.to_string(),
             "no-such-revision names no commit of this repository"
         );
+        assert!(!Revision::named(&workspace, "HEAD").unwrap().commit.is_empty());
     }
 }
