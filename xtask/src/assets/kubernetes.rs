@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 /// The variable that chooses one, here and in the tests.
@@ -36,16 +36,14 @@ impl Kubernetes {
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Ok(Self::Newest);
         };
-        let found = Self::value_variants()
-            .iter()
-            .find(|version| name == version.environment().1);
-        match found {
-            Some(version) => Ok(*version),
-            None => bail!(
+        // By the words of the switch.
+        let found = name.to_str().and_then(|name| Self::from_str(name, false).ok());
+        found.with_context(|| {
+            format!(
                 "{VARIABLE} is {}; set it to newest or oldest, or unset it for the newest",
                 name.display()
-            ),
-        }
+            )
+        })
     }
 }
 
