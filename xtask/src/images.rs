@@ -19,6 +19,7 @@ mod crates;
 mod dockerfile;
 mod elf;
 mod layer;
+mod linked;
 mod program;
 mod recipe;
 mod sbom;
@@ -28,6 +29,7 @@ use archive::Image;
 use busybox::Busybox;
 use crates::Crates;
 use layer::{Layer, Tree};
+use program::Programs;
 use recipe::{AGENT, AGENT_WITH_TOOLS, OPERATOR, Origin, Recipe, megabytes};
 
 /// Users that a probe may run as and a person may name.
@@ -81,17 +83,18 @@ impl<'w> Maker<'w> {
 
     /// Writes both images, and returns the agent's layer.
     fn operator_and_agent(&self) -> Result<Layer> {
-        let operator = self.program(&OPERATOR)?;
-        self.image(&OPERATOR, &[operator])?;
-        let agent = [self.program(&AGENT)?];
+        let names = [OPERATOR.name, AGENT.name];
+        let programs = program::build(self.workspace, &names, self.arch, &self.crates)?;
+        self.image(&OPERATOR, &[self.layer(&OPERATOR, &programs)?])?;
+        let agent = [self.layer(&AGENT, &programs)?];
         self.image(&AGENT, &agent)?;
         let [agent] = agent;
         Ok(agent)
     }
 
     /// The layer with a recipe's program, and its bill of materials beside the archive too.
-    fn program(&self, recipe: &Recipe) -> Result<Layer> {
-        let program = program::build(self.workspace, recipe.name, self.arch, &self.crates)?;
+    fn layer(&self, recipe: &Recipe, programs: &Programs) -> Result<Layer> {
+        let program = programs.program(recipe.name)?;
         let rust = rust_version(self.workspace)?;
         let time = self.origin.time;
         let bill = sbom::of_program(recipe.name, &program.crates, &self.crates, self.arch, &rust, time)?;

@@ -116,31 +116,6 @@ impl Crates {
     }
 }
 
-/// The crates that are linked into `program`, by its features alone: what it needs when it runs, without what only helps to
-/// compile it.
-pub fn linked_into(workspace: &Workspace, program: &str, arch: Arch) -> Result<BTreeSet<Crate>> {
-    let mut tree = workspace.cargo(&[
-        "tree", "--locked", "--quiet", "--prefix", "none", "--format", "{p}",
-    ]);
-    tree.args(["--edges", "normal,no-proc-macro"])
-        .args(["--target", arch.target(), "--package", program]);
-    let lines = process::output(&mut tree)?;
-    lines
-        .lines()
-        .map(|line| named(line).with_context(|| format!("`cargo tree` wrote a line without a crate: {line}")))
-        .collect()
-}
-
-/// The crate in a line like `serde v1.0.228 (*)`.
-fn named(line: &str) -> Option<Crate> {
-    let (name, rest) = line.split_once(" v")?;
-    let version = rest.split(' ').next()?;
-    Some(Crate {
-        name: name.to_owned(),
-        version: version.to_owned(),
-    })
-}
-
 /// Cargo.lock's checksums. Its form is cargo's own, a line for each field in a fixed order.
 fn checksums(lock: &str) -> BTreeMap<Crate, String> {
     let field = |block: &str, name: &str| {
@@ -228,21 +203,5 @@ mod tests {
             version: "1.12.1".to_owned(),
         };
         assert_eq!(checksums(lock), BTreeMap::from([(bytes, "51d6".to_owned())]));
-    }
-
-    #[test]
-    fn a_line_of_cargos_tree_names_a_crate_whatever_follows() {
-        for line in [
-            "serde v1.0.228",
-            "serde v1.0.228 (*)",
-            "serde v1.0.228 (/a b/serde)",
-        ] {
-            let serde = named(line).unwrap();
-            assert_eq!(
-                (serde.name.as_str(), serde.version.as_str()),
-                ("serde", "1.0.228")
-            );
-        }
-        assert_eq!(named("[build-dependencies]"), None);
     }
 }

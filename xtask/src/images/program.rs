@@ -1,15 +1,16 @@
-//! A static program, built so that neither the checkout's place nor the machine's linker shows in it.
+//! Static programs, built so that neither the checkout's place nor the machine's linker shows in them.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::arch::Arch;
-use super::crates::{Crate, Crates, linked_into};
+use super::crates::{Crate, Crates};
 use super::elf;
+use super::linked::Linked;
 use crate::workspace::Workspace;
 use crate::{process, system};
 
@@ -24,13 +25,23 @@ pub struct Program {
     pub crates: BTreeSet<Crate>,
 }
 
-/// Builds the program `name` of the crate of the same name.
-pub fn build(workspace: &Workspace, name: &str, arch: Arch, crates: &Crates) -> Result<Program> {
+/// Programs that were built together.
+pub struct Programs {
+    arch: Arch,
+    /// Where they lie.
+    folder: PathBuf,
+    linked: Linked,
+}
+
+/// Builds programs, each of the crate of the same name.
+///
+/// In one call of cargo: what they have in common is compiled once, in the features that they ask for together, and the
+/// optimisation across all crates, which keeps one core busy for minutes, is done for all of them at the same time.
+pub fn build(workspace: &Workspace, names: &[&str], arch: Arch, crates: &Crates) -> Result<Programs> {
     let target = arch.target();
     ensure_installed(workspace, target)?;
     let mut build = workspace.cargo(&["build", "--locked", "--profile", PROFILE, "--target", target]);
-    // Alone: built beside another program it would get the features that this one wants too.
-    build.args(["--package", name, "--bin", name]);
+    build.args(names.iter().flat_map(|name| ["--package", name, "--bin", name]));
     build.arg("--message-format=json-render-diagnostics");
     let compiler_of_target = target.replace('-', "_");
     build
@@ -45,23 +56,35 @@ pub fn build(workspace: &Workspace, name: &str, arch: Arch, crates: &Crates) -> 
         );
     let messages = process::output(&mut build)?;
 
-    let file = workspace.build_folder().join(target).join(PROFILE).join(name);
-    let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    elf::ensure_static(&bytes, arch)
-        .with_context(|| format!("{} is not fit for an image", file.display()))?;
-
-    let linked = linked_into(workspace, name, arch)?;
-    let compiled = compiled(&messages, crates, &workspace.build_folder().join(target))?;
-    if compiled != linked {
-        let differing: Vec<_> = compiled.symmetric_difference(&linked).collect();
+    let linked = Linked::into_programs(workspace, names, arch)?;
+    let folder = workspace.build_folder().join(target);
+    let (compiled, all) = (compiled(&messages, crates, &folder)?, linked.all());
+    if compiled != all {
+        let differing: Vec<_> = compiled.symmetric_difference(&all).collect();
         bail!(
-            "cargo compiled for {name} what `cargo tree` does not name, or the other way round: {differing:?}"
+            "cargo compiled for {} what `cargo tree` does not name, or the other way round: {differing:?}",
+            names.join(" and ")
         );
     }
-    Ok(Program {
-        bytes,
-        crates: linked,
+    Ok(Programs {
+        arch,
+        folder: folder.join(PROFILE),
+        linked,
     })
+}
+
+impl Programs {
+    /// The one called `name`.
+    pub fn program(&self, name: &str) -> Result<Program> {
+        let file = self.folder.join(name);
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        elf::ensure_static(&bytes, self.arch)
+            .with_context(|| format!("{} is not fit for an image", file.display()))?;
+        Ok(Program {
+            bytes,
+            crates: self.linked.of(name),
+        })
+    }
 }
 
 /// Gets Rust's library for `target` if it is not there.

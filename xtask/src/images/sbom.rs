@@ -254,14 +254,16 @@ struct Dependency {
 mod tests {
     use serde_json::Value;
 
-    use super::super::crates::linked_into;
+    use super::super::linked::Linked;
+    use super::super::recipe::{AGENT, OPERATOR};
     use super::*;
     use crate::workspace::Workspace;
 
     fn bill(program: &str) -> (Value, BTreeSet<Crate>) {
         let workspace = Workspace::open().unwrap();
         let crates = Crates::of(&workspace, Arch::Amd64).unwrap();
-        let linked = linked_into(&workspace, program, Arch::Amd64).unwrap();
+        let both = Linked::into_programs(&workspace, &[OPERATOR.name, AGENT.name], Arch::Amd64).unwrap();
+        let linked = both.of(program);
         let write = || {
             let time = Timestamp::from_second(1_700_000_000).unwrap();
             of_program(program, &linked, &crates, Arch::Amd64, "1.95.0", time).unwrap()
