@@ -36,7 +36,7 @@ pub struct Programs {
 /// Builds programs, each of the crate of the same name.
 ///
 /// In one call of cargo: what they have in common is compiled once, in the features that they ask for together, and the
-/// optimisation across all crates, which keeps one core busy for minutes, is done for all of them at the same time.
+/// optimisation across all crates, which keeps one core busy for minutes, is done for one while another is still compiled.
 pub fn build(workspace: &Workspace, names: &[&str], arch: Arch, crates: &Crates) -> Result<Programs> {
     let target = arch.target();
     ensure_installed(workspace, target)?;
