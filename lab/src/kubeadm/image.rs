@@ -15,6 +15,11 @@ use crate::{
 
 /// The variable that names the folder with Holdfast's own images.
 const HOLDFAST_IMAGES: &str = "HOLDFAST_IMAGES";
+/// What Debian's nginx knows of streams is in a module.
+const NGINX_STREAMS: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+/// The command `nginx` in an image, with this module.
+const NGINX_WITH_STREAMS: &str =
+    "#!/bin/sh\nexec /usr/sbin/nginx -g 'load_module /usr/lib/nginx/modules/ngx_stream_module.so;' \"$@\"\n";
 /// Where an image of a static program has it.
 const PROGRAMS: &str = "/usr/local/bin";
 
@@ -29,11 +34,30 @@ pub(super) struct Image {
     running: Value,
 }
 
-/// A file of this machine, and its place in an image.
+/// A file and its place in an image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct PlacedFile {
-    from: PathBuf,
+    from: Origin,
     to: PathBuf,
+}
+
+/// Where a file comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Origin {
+    /// It is one of this machine's.
+    Machine(PathBuf),
+    /// It is made up here.
+    Text(&'static str),
+}
+
+impl PlacedFile {
+    /// A file of this machine.
+    fn copy(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
+        Self {
+            from: Origin::Machine(from.into()),
+            to: to.into(),
+        }
+    }
 }
 
 impl Image {
@@ -46,26 +70,16 @@ impl Image {
         Ok(Self {
             name,
             running: json!({"Entrypoint": [to]}),
-            files: vec![PlacedFile { from: program, to }],
+            files: vec![PlacedFile::copy(program, to)],
         })
     }
 
     /// An image of this machine's HAProxy, which is run as in the one that its project publishes: by a user of its own, as a
     /// master and a worker, and told to let its connections end when it is to stop.
     fn of_haproxy(name: &str) -> Result<Self> {
-        let program = command::find_tool("haproxy").ok_or_else(|| Error::MissingTool {
-            tool: "haproxy".to_owned(),
-            install: "apt-get install -y haproxy".to_owned(),
-        })?;
-        let linked = command::run("ldd", &[&program.display().to_string()])?;
-        let mut files: Vec<PlacedFile> = libraries(&linked)
-            .map(|path| PlacedFile {
-                from: path.into(),
-                to: path.into(),
-            })
-            .collect();
-        let to = PathBuf::from("/usr/local/sbin/haproxy");
-        files.push(PlacedFile { from: program, to });
+        let program = installed("haproxy", "haproxy")?;
+        let mut files = libraries_of(&[&program])?;
+        files.push(PlacedFile::copy(program, "/usr/local/sbin/haproxy"));
         let command = ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"];
         Ok(Self {
             name: name.to_owned(),
@@ -73,6 +87,42 @@ impl Image {
             running: json!({"Cmd": command, "User": "99:99", "StopSignal": "SIGUSR1"}),
         })
     }
+
+    /// An image of this machine's nginx, which knows streams as the one that its project publishes does, and is told to let its
+    /// connections end when it is to stop.
+    fn of_nginx(name: &str) -> Result<Self> {
+        let (program, shell) = (installed("nginx", "nginx-light")?, installed("sh", "dash")?);
+        let module = PathBuf::from(NGINX_STREAMS);
+        if !module.is_file() {
+            return Err(Error::MissingTool {
+                tool: NGINX_STREAMS.to_owned(),
+                install: "apt-get install -y libnginx-mod-stream".to_owned(),
+            });
+        }
+        let mut files = libraries_of(&[&program, &shell, &module])?;
+        files.extend([
+            PlacedFile::copy(program, "/usr/sbin/nginx"),
+            PlacedFile::copy(shell, "/bin/sh"),
+            PlacedFile::copy(module, NGINX_STREAMS),
+            PlacedFile {
+                from: Origin::Text(NGINX_WITH_STREAMS),
+                to: "/usr/local/sbin/nginx".into(),
+            },
+        ]);
+        Ok(Self {
+            name: name.to_owned(),
+            files,
+            running: json!({"Cmd": ["nginx"], "StopSignal": "SIGQUIT"}),
+        })
+    }
+}
+
+/// A program of this machine, which a package brings.
+fn installed(tool: &str, package: &str) -> Result<PathBuf> {
+    command::find_tool(tool).ok_or_else(|| Error::MissingTool {
+        tool: tool.to_owned(),
+        install: format!("apt-get install -y {package}"),
+    })
 }
 
 /// Writes the archive `to` with an image called `name` of this machine's HAProxy.
@@ -81,6 +131,29 @@ impl Image {
 /// [`Error::MissingTool`] when HAProxy is not installed.
 pub fn write_haproxy(name: &str, to: &Path) -> Result<()> {
     write_archive(&[Image::of_haproxy(name)?], to)
+}
+
+/// Writes the archive `to` with an image called `name` of this machine's nginx, with streams.
+///
+/// # Errors
+/// [`Error::MissingTool`] when nginx or its module is not installed.
+pub fn write_nginx(name: &str, to: &Path) -> Result<()> {
+    write_archive(&[Image::of_nginx(name)?], to)
+}
+
+/// The libraries that these programs need, in the places where they look for them.
+fn libraries_of(programs: &[&Path]) -> Result<Vec<PlacedFile>> {
+    let mut files = Vec::new();
+    for program in programs {
+        let linked = command::run("ldd", &[&program.display().to_string()])?;
+        for path in libraries(&linked) {
+            let file = PlacedFile::copy(path, path);
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// The files that `ldd` names: libraries that were found, and the loader itself.
@@ -119,7 +192,14 @@ fn write_layer(image: &Image, folder: &Path, layer: &str) -> Result<String> {
         let target = root.join(to.strip_prefix("/").unwrap_or(to));
         let place = target.parent().unwrap_or(&root);
         fs::create_dir_all(place).doing(|| format!("create {}", place.display()))?;
-        fs::copy(from, &target).doing(|| format!("copy {} to {}", from.display(), target.display()))?;
+        match from {
+            Origin::Machine(from) => fs::copy(from, &target)
+                .map(drop)
+                .doing(|| format!("copy {} to {}", from.display(), target.display()))?,
+            Origin::Text(text) => {
+                fs::write(&target, text).doing(|| format!("write {}", target.display()))?;
+            }
+        }
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
             .doing(|| format!("make {} executable", target.display()))?;
     }

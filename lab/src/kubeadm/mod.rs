@@ -32,7 +32,7 @@ pub(crate) use self::{
 };
 use self::{image::Image, member::Programs};
 pub use self::{
-    image::{architecture, holdfast_images, write_haproxy},
+    image::{architecture, holdfast_images, write_haproxy, write_nginx},
     machine::Machine,
     member::{Member, NodeRole},
 };
