@@ -128,8 +128,15 @@ const TOOLS: &[Tool] = &[
         program: "nginx",
         package: "nginx-light",
         service: Some("nginx"),
-        needed_for: &[Purpose::LabTests, Purpose::Bench],
-        why: "a service to watch, stop and hang",
+        needed_for: &[Purpose::LabTests, Purpose::Bench, Purpose::Cluster],
+        why: "a service to watch, stop and hang; a proxy in front of API servers",
+    },
+    Tool {
+        program: "/usr/lib/nginx/modules/ngx_stream_module.so",
+        package: "libnginx-mod-stream",
+        service: None,
+        needed_for: &[Purpose::Cluster],
+        why: "what makes nginx a proxy of API servers",
     },
     Tool {
         program: "haproxy",

@@ -2,14 +2,18 @@
 //! is one that `script` knows by the heading that it stands under and the sentence that leads to it, so that a guide that changes
 //! its course is noticed without a cluster; the test `real_guide` then follows it on one.
 
+#[cfg(test)]
+mod automation;
 mod blocks;
 mod names;
+mod proxy;
 mod script;
 mod secrets;
 
 pub use self::{
     blocks::Block,
     names::Names,
+    proxy::Proxy,
     script::{Guide, Part},
     secrets::Printed,
 };

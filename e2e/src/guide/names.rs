@@ -1,5 +1,17 @@
 //! The names and addresses that the guide's table lets its reader change, and what stands for them in the lab.
 
+use std::net::IpAddr;
+
+use holdfast_lab::{Node, kubeadm::architecture};
+
+/// The guide's machines, those of the control plane first, and their addresses.
+const MACHINES: [(&str, &str); 4] = [
+    ("cp-1", "10.0.0.11"),
+    ("cp-2", "10.0.0.12"),
+    ("cp-3", "10.0.0.13"),
+    ("worker-1", "10.0.0.21"),
+];
+
 /// What is written instead of each name and address of the guide.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Names(Vec<(String, String)>);
@@ -26,6 +38,27 @@ impl Names {
         // One may begin with another, as 10.0.0.11 with 10.0.0.1: the longest that fits is meant.
         pairs.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         Ok(Self(pairs))
+    }
+
+    /// What the lab has: these nodes, those of the control plane first, and the control plane's `address`.
+    ///
+    /// # Errors
+    /// As [`Names::new`].
+    pub fn of_lab<'n>(
+        markdown: &str,
+        address: IpAddr,
+        nodes: impl IntoIterator<Item = &'n Node>,
+    ) -> crate::Result<Self> {
+        let mut replacements = vec![
+            ("10.0.0.100", address.to_string()),
+            ("10.0.0.0/24", "10.77.0.0/24".to_owned()),
+            ("eth0", "eth0".to_owned()),
+            ("amd64", architecture().to_owned()),
+        ];
+        for ((name, own), node) in MACHINES.into_iter().zip(nodes) {
+            replacements.extend([(name, node.name().to_owned()), (own, node.ipv4().to_string())]);
+        }
+        Self::new(markdown, &replacements)
     }
 
     /// `text` with what stands for the names in it.

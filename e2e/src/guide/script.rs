@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::blocks::{Block, blocks};
+use super::{
+    blocks::{Block, blocks},
+    proxy::Proxy,
+};
 use crate::Result;
 
 /// A block, by what it is for.
@@ -31,15 +34,19 @@ pub enum Part {
     /// Typed on the node with the address, one line after the other.
     Try,
     /// Typed in place of [`Part::Manifest`].
-    HaproxyManifest,
-    /// `/etc/haproxy/haproxy.cfg` on each control-plane node.
-    HaproxyConfiguration,
-    /// `/etc/kubernetes/manifests/haproxy.yaml` on each control-plane node.
-    HaproxyPod,
+    ProxyManifest(Proxy),
+    /// [`Proxy::configuration`] on each control-plane node.
+    ProxyConfiguration(Proxy),
+    /// [`Proxy::manifest`] on each control-plane node.
+    ProxyPod(Proxy),
     /// Typed on the node with the address, one line after the other.
-    HaproxyTry,
-    /// Not followed by the test of the guide, for this reason.
-    LeftOut(&'static str),
+    ProxyTry(Proxy),
+    /// Typed by cloud-init: [`Part::Agent`], [`Part::Manifest`] and [`Part::Init`].
+    CloudInit,
+    /// Typed by Ansible: [`Part::Manifest`].
+    Ansible,
+    /// Typed once there is an operator.
+    Operator,
 }
 
 /// A block that the guide is known to have.
@@ -108,49 +115,62 @@ const SCRIPT: &[Known] = &[
         "HAProxy",
         "in place of the one above",
         "holdfast-agent manifest kubeadm ",
-        Part::HaproxyManifest,
+        Part::ProxyManifest(Proxy::Haproxy),
     ),
     known(
         "HAProxy",
         "`/etc/haproxy/haproxy.cfg`, on each node, before `kubeadm`",
         "# HAProxy",
-        Part::HaproxyConfiguration,
+        Part::ProxyConfiguration(Proxy::Haproxy),
     ),
     known(
         "HAProxy",
         "`/etc/kubernetes/manifests/haproxy.yaml`, on each node, before `kubeadm`",
         "# HAProxy",
-        Part::HaproxyPod,
+        Part::ProxyPod(Proxy::Haproxy),
     ),
     known(
         "HAProxy",
         "on the node that holds the address:",
         "mv /etc/kubernetes/manifests/haproxy.yaml ",
-        Part::HaproxyTry,
+        Part::ProxyTry(Proxy::Haproxy),
     ),
     known(
         "nginx",
-        "`/etc/nginx/apiserver.conf`",
+        "in place of the one above",
+        "holdfast-agent manifest kubeadm ",
+        Part::ProxyManifest(Proxy::Nginx),
+    ),
+    known(
+        "nginx",
+        "`/etc/nginx/apiserver.conf`, on each node, before `kubeadm`",
         "# nginx",
-        Part::LeftOut("the steps are those of HAProxy, with a proxy that asks nobody whether he is ready"),
+        Part::ProxyConfiguration(Proxy::Nginx),
+    ),
+    known(
+        "nginx",
+        "`/etc/kubernetes/manifests/nginx.yaml`, on each node, before `kubeadm`",
+        "# nginx",
+        Part::ProxyPod(Proxy::Nginx),
+    ),
+    known(
+        "nginx",
+        "on the node that holds the address:",
+        "mv /etc/kubernetes/manifests/nginx.yaml ",
+        Part::ProxyTry(Proxy::Nginx),
     ),
     known(
         AUTOMATION,
         "with 2 if a flag is wrong",
         "#cloud-config",
-        Part::LeftOut("the same commands, typed by another program"),
+        Part::CloudInit,
     ),
-    known(
-        AUTOMATION,
-        "",
-        "- name: The agent",
-        Part::LeftOut("the same command, typed by another program"),
-    ),
+    known(AUTOMATION, "", "- name: The agent", Part::Ansible),
     known(
         "Later: the operator, and who runs the address then",
         "give it the group that runs already",
         "holdfast-agent manifest kubeadm ",
-        Part::LeftOut("the test `real_cluster` goes on from here, with Helm"),
+        Part::Operator,
     ),
 ];
 
@@ -205,11 +225,8 @@ impl Guide {
     /// What is in the block of this part.
     ///
     /// # Errors
-    /// For one that is left out.
+    /// When it has none, which [`Guide::parse`] would have found.
     pub fn block(&self, part: Part) -> Result<&str> {
-        if let Part::LeftOut(why) = part {
-            return Err(format!("this block is left out: {why}").into());
-        }
         let found = self.blocks.iter().find(|(of, _)| *of == part);
         let (_, block) = found.ok_or_else(|| format!("the guide has no {part:?}"))?;
         Ok(&block.text)

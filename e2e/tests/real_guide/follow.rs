@@ -10,7 +10,10 @@ use holdfast_e2e::{
 };
 use holdfast_lab::wait_until;
 
-use crate::world::{GUIDES, Layout, PATIENCE, PLANE, VIP, WORKER, World};
+use crate::{
+    proxy,
+    world::{GUIDES, Layout, PATIENCE, PLANE, VIP, WORKER, World},
+};
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/holdfast.yaml";
 /// For how long a thing that must not happen is waited for.
@@ -18,21 +21,19 @@ const WHILE: Duration = Duration::from_secs(10);
 
 /// From empty machines to a cluster that was seen to work.
 pub fn all(world: &mut World) -> Result<()> {
-    for name in PLANE {
+    for name in world.plane() {
         first_section(world, name)?;
     }
     let printed = second_section(world)?;
     world.watch()?;
-    world.step(
-        "two control-plane nodes and a worker join",
-        Promise::PROBED,
-        |world| {
-            third_section(world, &printed)?;
+    world.step(world.layout.joining(), Promise::PROBED, |world| {
+        third_section(world, &printed)?;
+        if world.member(WORKER).is_ok() {
             // As printed, and that is the fourth section.
             world.type_on(WORKER, &printed.worker)?;
-            wait_until_whole(world)
-        },
-    )?;
+        }
+        wait_until_whole(world)
+    })?;
     world.expect_active(PLANE[0], "nothing moves for those that join")?;
     fifth_section(world)
 }
@@ -42,7 +43,7 @@ fn first_section(world: &mut World, name: &str) -> Result<()> {
     world.type_on(name, &world.block(Part::Agent)?)?;
     let (manifest, preset) = match world.layout {
         Layout::Plain => (Part::Manifest, "KubeAPIServer"),
-        Layout::Haproxy => (Part::HaproxyManifest, "HAProxy"),
+        Layout::Behind(proxy) => (Part::ProxyManifest(proxy), proxy.preset()),
     };
     let said = world.type_on(name, &world.block(manifest)?)?;
     let promised = format!("It prints `{}`", said.trim());
@@ -50,7 +51,8 @@ fn first_section(world: &mut World, name: &str) -> Result<()> {
         return Err(format!("on {name} it printed {said}, which the guide does not tell").into());
     }
     let group = group_of(&world.member(name)?.machine().read(MANIFEST)?)?;
-    assert!(group.contains(preset), "the group looks at {preset}: {group}");
+    let looks_at = format!("preset: {preset}\n");
+    assert!(group.contains(&looks_at), "the group looks at {preset}: {group}");
     match world.layout {
         Layout::Plain => {
             let shown = world.block(Part::Group)?;
@@ -59,11 +61,11 @@ fn first_section(world: &mut World, name: &str) -> Result<()> {
                 world.story.complain(complaint);
             }
         }
-        Layout::Haproxy => {
+        Layout::Behind(proxy) => {
             let machine = world.member(name)?.machine();
-            let (configuration, pod) = (Part::HaproxyConfiguration, Part::HaproxyPod);
-            machine.write("/etc/haproxy/haproxy.cfg", world.block(configuration)?)?;
-            machine.write("/etc/kubernetes/manifests/haproxy.yaml", world.block(pod)?)?;
+            let configuration = world.block(Part::ProxyConfiguration(proxy))?;
+            machine.write(proxy.configuration(), configuration)?;
+            machine.write(proxy.manifest(), world.block(Part::ProxyPod(proxy))?)?;
         }
     }
     Ok(())
@@ -104,7 +106,7 @@ fn second_section(world: &World) -> Result<Printed> {
 /// The second and the third node: their file differs in their own name and address.
 fn third_section(world: &World, printed: &Printed) -> Result<()> {
     let join = world.guide.block(Part::JoinFile)?;
-    for (name, address) in PLANE.into_iter().zip(GUIDES).skip(1) {
+    for (name, address) in world.plane().into_iter().zip(GUIDES).skip(1) {
         let own = join.replace(PLANE[1], name).replace(GUIDES[1], address);
         let own = endpoint(world, "apiServerEndpoint", &world.names.put_into(&own))?;
         let own = printed.put_into(&own)?;
@@ -126,20 +128,20 @@ fn endpoint(world: &World, field: &str, file: &str) -> Result<String> {
 
 /// See that it works.
 fn fifth_section(world: &mut World) -> Result<()> {
-    for name in PLANE {
+    for name in world.plane() {
         let said = world.type_on(name, &world.block(Part::Status)?)?;
         for word in ["control-plane", &VIP.to_string()] {
             assert!(said.contains(word), "status on {name} tells of {word}: {said}");
         }
     }
     let said = world.type_on(PLANE[0], &world.block(Part::Look)?)?;
-    for name in PLANE {
+    for name in world.plane() {
         assert!(said.contains(&format!("holdfast-{name} ")), "{said}");
     }
     assert!(said.contains("readyz check passed"), "{said}");
     let promise = match world.layout {
         Layout::Plain => Promise::PROBED,
-        Layout::Haproxy => Promise::BEHIND_THE_PROXY,
+        Layout::Behind(proxy) => proxy::api_server_lost(proxy),
     };
     world.step(
         "the active node's API server ends, and returns",
@@ -156,7 +158,7 @@ fn api_server_ends(world: &mut World) -> Result<()> {
     world.type_on(&active, end)?;
     let holder = match world.layout {
         Layout::Plain => world.wait_for_another_than(&active)?,
-        Layout::Haproxy => {
+        Layout::Behind(_) => {
             let member = world.member(&active)?;
             wait_until("the API server has ended", PATIENCE, || {
                 Ok(member.pids_of("kube-apiserver")?.is_empty())
@@ -205,7 +207,7 @@ pub fn wait_until_whole(world: &World) -> Result<()> {
     wait_until("the agents' Pods are ready", PATIENCE, || {
         let ready = first
             .kubectl(&agents)
-            .is_ok_and(|said| said.matches("True").count() == PLANE.len());
+            .is_ok_and(|said| said.matches("True").count() == world.plane().len());
         if !ready {
             thread::sleep(Duration::from_millis(500));
         }

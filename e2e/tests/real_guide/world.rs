@@ -3,20 +3,22 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use holdfast_e2e::{
     Result,
-    guide::{Guide, Names, Part},
+    guide::{Guide, Names, Part, Proxy},
     outages::{Client, Connection, Promise, Row, Service, Story},
 };
 use holdfast_lab::{
     Lab, Meter, Node,
     agent::agent_binary,
-    kubeadm::{Member, NodeRole, PORT, Plan, Site, architecture, holdfast_images, write_haproxy},
+    kubeadm::{
+        Member, NodeRole, PORT, Plan, Site, architecture, holdfast_images, write_haproxy, write_nginx,
+    },
 };
 
 /// The control plane's address.
@@ -33,16 +35,14 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 const SETTLE: Duration = Duration::from_secs(2);
 /// Where the administrator sits, and what is there at the start.
 const HOME: &str = "/root";
-/// The image that the guide's Pod of HAProxy names.
-const HAPROXY: &str = "docker.io/library/haproxy:3.2";
 
 /// Which of the guide's layouts is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
     /// The address leads to the API server of the node that has it.
     Plain,
-    /// It leads to an HAProxy, and this to any API server.
-    Haproxy,
+    /// It leads to a proxy, and this to any API server.
+    Behind(Proxy),
 }
 
 impl Layout {
@@ -50,7 +50,24 @@ impl Layout {
     pub const fn port(self) -> u16 {
         match self {
             Self::Plain => PORT,
-            Self::Haproxy => 8443,
+            Self::Behind(_) => 8443,
+        }
+    }
+
+    /// The machines that are there. With nginx the others are yet to come: what it does otherwise than HAProxy shows with one API
+    /// server, and with two.
+    const fn machines(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain | Self::Behind(Proxy::Haproxy) => &[PLANE[0], PLANE[1], PLANE[2], WORKER],
+            Self::Behind(Proxy::Nginx) => &[PLANE[0], PLANE[1]],
+        }
+    }
+
+    /// The step in which all but the first become a cluster with it.
+    pub const fn joining(self) -> &'static str {
+        match self {
+            Self::Plain | Self::Behind(Proxy::Haproxy) => "two control-plane nodes and a worker join",
+            Self::Behind(Proxy::Nginx) => "a second control-plane node joins",
         }
     }
 }
@@ -90,11 +107,7 @@ impl World {
         let site = Site::prepare(&lab, Plan::new(VIP)?, &[root])?;
         let more = match layout {
             Layout::Plain => Vec::new(),
-            Layout::Haproxy => {
-                let archive = lab.folder().join("haproxy.tar");
-                write_haproxy(HAPROXY, &archive)?;
-                vec![archive]
-            }
+            Layout::Behind(proxy) => vec![image_of(proxy, &guide, lab.folder())?],
         };
         let client = lab.client()?;
         let mut nodes = Vec::new();
@@ -102,7 +115,8 @@ impl World {
             nodes.push((lab.node(name)?, NodeRole::ControlPlane));
         }
         nodes.push((lab.node(WORKER)?, NodeRole::Worker));
-        let names = names(&guide, nodes.iter().map(|(node, _)| node))?;
+        let names = Names::of_lab(guide.text(), VIP, nodes.iter().map(|(node, _)| node))?;
+        nodes.retain(|(node, _)| layout.machines().contains(&node.name()));
         let mut members = site.boot_all(&nodes, &more)?;
         for member in &mut members {
             // The kubelet's package has it started at each boot; it waits for kubeadm.
@@ -138,6 +152,12 @@ impl World {
         let words = ["-i", "-C", HOME, &home, path, "sh", "-e", "-c", lines];
         let said = self.member(name)?.machine().run("env", &words);
         Ok(said.map_err(|error| format!("typed on {name}: {error}"))?)
+    }
+
+    /// The names of the machines that are to be the control plane.
+    pub fn plane(&self) -> Vec<&'static str> {
+        let there = |name: &&str| self.layout.machines().contains(name);
+        PLANE.into_iter().filter(there).collect()
     }
 
     /// The machine called `name`.
@@ -231,23 +251,21 @@ impl World {
     }
 }
 
-/// What stands for the names and addresses of the guide.
-fn names<'n>(guide: &Guide, nodes: impl Iterator<Item = &'n Node>) -> Result<Names> {
-    let same = |name: &'static str| (name, name.to_owned());
-    let mut replacements = vec![
-        ("10.0.0.100", VIP.to_string()),
-        ("10.0.0.0/24", "10.77.0.0/24".to_owned()),
-        same("eth0"),
-        ("amd64", architecture().to_owned()),
-    ];
-    for (name, (guides, node)) in PLANE
-        .into_iter()
-        .chain([WORKER])
-        .zip(GUIDES.into_iter().chain(["10.0.0.21"]).zip(nodes))
-    {
-        replacements.extend([same(name), (guides, node.ipv4().to_string())]);
+/// An archive with the image that the proxy's Pod names.
+fn image_of(proxy: Proxy, guide: &Guide, folder: &Path) -> Result<PathBuf> {
+    let pod = guide.block(Part::ProxyPod(proxy))?;
+    let mut images = pod
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("image: "));
+    let image = images
+        .next()
+        .ok_or_else(|| format!("the Pod of {} names no image", proxy.name()))?;
+    let archive = folder.join(format!("{}.tar", proxy.name()));
+    match proxy {
+        Proxy::Haproxy => write_haproxy(image, &archive)?,
+        Proxy::Nginx => write_nginx(image, &archive)?,
     }
-    Names::new(guide.text(), &replacements)
+    Ok(archive)
 }
 
 /// Puts the agent's image and its program before the administrator, as a release has them.

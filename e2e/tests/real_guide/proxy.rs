@@ -1,8 +1,12 @@
-//! What befalls a control plane behind HAProxy.
+//! What befalls a control plane behind a proxy.
 
 use std::{thread, time::Duration};
 
-use holdfast_e2e::{Result, guide::Part, outages::Promise};
+use holdfast_e2e::{
+    Result,
+    guide::{Part, Proxy},
+    outages::Promise,
+};
 use holdfast_lab::{kubeadm::Member, wait_until};
 
 use crate::{
@@ -10,20 +14,41 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// The steps, in the order in which they are played.
-pub fn play(world: &mut World) -> Result<()> {
+/// The steps with HAProxy, in the order in which they are played.
+pub fn haproxy(world: &mut World) -> Result<()> {
     world.step(
         "the active node's API server is killed",
-        Promise::BEHIND_THE_PROXY,
+        api_server_lost(Proxy::Haproxy),
         api_server_killed,
     )?;
     world.step(
         "the active node's HAProxy ends, and returns",
         Promise::PROBED,
-        proxy_ends,
+        |world| proxy_ends(world, Proxy::Haproxy),
     )?;
     world.step("the active node is lost", Promise::FAILOVER, active_is_lost)?;
     world.step("the lost node returns", Promise::UNDISTURBED, lost_one_returns)
+}
+
+/// Those with nginx: what befalls nodes and API servers is the same behind any proxy.
+pub fn nginx(world: &mut World) -> Result<()> {
+    world.step(
+        "the active node's nginx ends, and returns",
+        Promise::PROBED,
+        |world| proxy_ends(world, Proxy::Nginx),
+    )
+}
+
+/// What it costs that an API server is lost behind the proxy, and comes back.
+pub fn api_server_lost(proxy: Proxy) -> Promise {
+    match proxy {
+        Proxy::Haproxy => Promise::BEHIND_THE_PROXY,
+        // It leads a client also to an API server that listens and is not ready, for as long as that takes.
+        Proxy::Nginx => Promise {
+            established: Duration::from_secs(10),
+            ..Promise::BEHIND_THE_PROXY
+        },
+    }
 }
 
 /// SIGKILL, and the kubelet starts it again.
@@ -35,15 +60,16 @@ fn api_server_killed(world: &mut World) -> Result<()> {
 }
 
 /// The lines of the guide, one after the other.
-fn proxy_ends(world: &mut World) -> Result<()> {
+fn proxy_ends(world: &mut World, proxy: Proxy) -> Result<()> {
     let active = world.active()?;
-    let lines = world.block(Part::HaproxyTry)?;
+    let lines = world.block(Part::ProxyTry(proxy))?;
     let [end, begin] = two_lines(&lines)?;
     world.type_on(&active, end)?;
     let next = world.wait_for_another_than(&active)?;
     world.type_on(&active, begin)?;
     let member = world.member(&active)?;
-    wait_until("HAProxy runs again", PATIENCE, || {
+    let what = format!("{} runs again", proxy.name());
+    wait_until(&what, PATIENCE, || {
         thread::sleep(Duration::from_millis(200));
         let listening = member.machine().exec("ss", &["-Hltn", "sport", "=", ":8443"])?;
         Ok(!listening.stdout.is_empty())
