@@ -6,14 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{
+    Result,
+    guide::{Guide, Names, Part},
+};
 use holdfast_lab::{
-    kubeadm::{Member, NodeRole},
+    kubeadm::{ADMIN_CONF, Member, NodeRole},
     wait_until,
 };
 
-use crate::bring_up::manifest;
-use crate::world::{PATIENCE, PLANE, World};
+use crate::world::{PATIENCE, VIP, World};
 
 impl World {
     /// `kubectl`, by the administrator of a control-plane node that is on.
@@ -35,13 +37,15 @@ impl World {
         self.kubectl(&["apply", "-f", file])
     }
 
-    /// What `holdfast-agent` is told to print the control plane's manifest: `pod` or `group`.
-    pub fn manifest(&self, output: &str) -> Vec<String> {
-        let nodes = self.members[..PLANE.len()]
-            .iter()
-            .map(|member| member.machine().node());
-        let more = ["--output".to_owned(), output.to_owned()];
-        manifest(nodes).into_iter().chain(more).collect()
+    /// Types what the guide for kubeadm has in this part, with the lab's names in it, as the first node's administrator.
+    pub fn follow_the_guide(&self, part: Part) -> Result<String> {
+        let guide = Guide::read(&self.root)?;
+        let nodes = self.members.iter().map(|member| member.machine().node());
+        let lines = Names::of_lab(guide.text(), VIP, nodes)?.put_into(guide.block(part)?);
+        let kubeconfig = format!("KUBECONFIG={ADMIN_CONF}");
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let machine = self.members[0].machine();
+        Ok(machine.run("env", &[&kubeconfig, path, "sh", "-e", "-c", &lines])?)
     }
 
     fn administrator(&self) -> Result<&Member> {

@@ -117,7 +117,7 @@ fn images() -> Result<Vec<PathBuf>> {
 }
 
 /// What `holdfast-agent manifest kubeadm` is told, the same on every node.
-pub fn manifest<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<String> {
+fn manifest<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<String> {
     let peers = nodes
         .into_iter()
         .map(|node| format!("{}={}", node.name(), node.ipv4()));

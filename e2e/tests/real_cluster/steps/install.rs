@@ -2,11 +2,11 @@
 
 use std::{thread, time::Duration};
 
-use holdfast_e2e::Result;
+use holdfast_e2e::{Result, guide::Part};
 use holdfast_lab::{kubeadm::MANIFESTS, wait_until};
 
 use super::agents;
-use crate::world::{AGENT, PATIENCE, PLANE, SERVICE, VIP, WORKER, World};
+use crate::world::{PATIENCE, PLANE, SERVICE, VIP, WORKER, World};
 
 const NAMESPACE: &str = "holdfast-system";
 const GROUP: &str = "vipg/control-plane";
@@ -26,10 +26,7 @@ pub fn helm_install(world: &mut World) -> Result<()> {
     ];
     world.helm(&[&arguments[..], &["--wait", "--timeout", "3m"]].concat())?;
     world.say("  operators and agents are ready");
-    let group = world.manifest("group");
-    let words: Vec<&str> = group.iter().map(String::as_str).collect();
-    let group = world.member(PLANE[0]).machine().run(AGENT, &words)?;
-    world.apply(&group)?;
+    world.follow_the_guide(Part::Operator)?;
     group_is_ready(world)
 }
 
