@@ -13,6 +13,9 @@ pub const MARGIN_ALONE: Duration = Duration::from_millis(30);
 pub const MARGIN_BESIDE: Duration = Duration::from_millis(500);
 /// What a client may miss during a handover that promises no hole.
 pub const NO_HOLE: Duration = Duration::from_millis(5);
+/// For how long an IPv4 address that leaves may still be on its node, where nothing reaches it any more: its connections are reset
+/// meanwhile, by a thread that has no real-time priority.
+pub const LEAVING: Duration = Duration::from_millis(100);
 /// For how long a client goes on sending to whom its cache names, whoever answers: Linux waits for five seconds, asks that one
 /// three times, a second apart, and only then asks everybody.
 pub const CACHED: Duration = Duration::from_secs(3);

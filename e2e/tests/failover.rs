@@ -10,7 +10,7 @@ use std::{
 
 use holdfast_e2e::{
     Group, Pair,
-    formula::{CACHED, LIFETIME, MARGIN_ALONE, MARGIN_BESIDE, NO_HOLE, Timing},
+    formula::{CACHED, LEAVING, LIFETIME, MARGIN_ALONE, MARGIN_BESIDE, NO_HOLE, Timing},
     look,
     pair::{self, PATIENCE, Scene, settle_on, stays_on},
 };
@@ -83,7 +83,13 @@ fn lost_and_returned(millis: u64, margin: Duration, hole: Duration) -> Outcome {
         promised.contains(&report.longest_silence),
         "{promised:?}, but {report:#?}"
     );
-    assert_eq!(report.held_twice, Duration::ZERO, "{report:#?}");
+    // Where the successor comes before an address has to have left for good, both may have it for a moment.
+    let both = if *promised.start() > LEAVING {
+        Duration::ZERO
+    } else {
+        LEAVING
+    };
+    assert!(report.held_twice <= both, "{report:#?}");
     look::wait_for_faults(pair.on_a.agent()?, "web", &["LinkDown"], PATIENCE)?;
 
     let report = pair
@@ -130,9 +136,9 @@ fn no_hole(mut pair: Pair, timing: Timing) -> Outcome {
             .is_some_and(|takeover| promised.contains(&takeover)),
         "{promised:?}, but {report:#?}"
     );
-    // The overlap is what makes it seamless; it ends with the successor's first announcement.
+    // The overlap is what makes it seamless; with the successor's first announcement the address begins to leave.
     assert!(
-        report.held_twice <= timing.interval.max(MARGIN_ALONE),
+        report.held_twice <= timing.interval.max(MARGIN_ALONE) + LEAVING,
         "{report:#?}"
     );
     Ok(())
