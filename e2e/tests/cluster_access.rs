@@ -180,7 +180,7 @@ fn own_only() -> Outcome {
     // A policy is enforced some time after it was written.
     let refusal = "the agent of node a writes the status of VirtualIPNode a only, not of b";
     let mut last = String::new();
-    let enforced = wait_until("the policy is enforced", Duration::from_secs(10), || {
+    let enforced = wait_until("the policy is enforced", Duration::from_secs(30), || {
         let (done, said) = Status("b").tried(plane, &agent)?;
         last = said;
         std::thread::sleep(Duration::from_millis(100));

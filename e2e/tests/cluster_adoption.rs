@@ -11,7 +11,7 @@ use std::{
 use holdfast_api::v1alpha1::MemberState;
 use holdfast_e2e::{
     Group, Result,
-    cluster::{Cluster, LABEL, SETTLED, VIP},
+    cluster::{Cluster, LABEL, SETTLED, VIP, conditions},
     formula::LIFETIME,
     look,
     pair::{PATIENCE, settle_on, unnoticed},
@@ -156,13 +156,14 @@ fn adopted() -> Outcome {
     for daemon in &daemons {
         says(daemon, "gave way to this one; taking over")?;
     }
-    let ready = stage.cluster.console.wait_until_ready(GROUP, "a", SETTLED)?;
-    let members = ready.status.unwrap().members;
-    let found: Vec<_> = members
-        .iter()
-        .map(|member| (&*member.node, member.state))
-        .collect();
-    assert_eq!(found, [("a", MemberState::Active), ("b", MemberState::Backup)]);
+    stage.cluster.console.wait_until_ready(GROUP, "a", SETTLED)?;
+    let what = "both have said what they are";
+    stage
+        .cluster
+        .console
+        .wait_for_group(GROUP, what, SETTLED, |group| {
+            conditions::members(group) == [("a", MemberState::Active), ("b", MemberState::Backup)]
+        })?;
     stage.nobody_noticed_since(start);
 
     // What stands by has the group in a file, and the cluster knows.
@@ -202,8 +203,9 @@ fn differs() -> Outcome {
         &daemon,
         "virtualRouterID is 17 here and 100 in the agent that runs",
     )?;
-    let running = daemon.status()?;
-    assert_eq!(running["standbys"][0]["takeOver"], true, "{running:#}");
+    wait_until("the agent that runs knows who waits", PATIENCE, || {
+        Ok(daemon.status()?["standbys"][0]["takeOver"] == true)
+    })?;
     stage.nobody_noticed_since(start);
     // Said right, it is adopted, and the node that has no agent of the cluster is no obstacle.
     let start = Instant::now();

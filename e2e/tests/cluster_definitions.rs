@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use holdfast_api::{
     crd, summary,
     v1alpha1::{Member, NodeGroupStatus, VirtualIPGroupSpec, VirtualIPNodeSpec},
 };
-use holdfast_e2e::{Result, pair::PATIENCE};
+use holdfast_e2e::{Result, cluster::SETTLED};
 use holdfast_lab::{
     Lab,
     harness::{Case, Outcome, main as run},
@@ -19,14 +19,16 @@ use holdfast_lab::{
 use serde_json::{Value, json};
 
 fn main() -> std::process::ExitCode {
+    let long = Duration::from_mins(3);
     run(&[
         Case::new(
             "the_definitions_are_established_structural_and_small",
             established,
-        ),
-        Case::new("kubectl_explains_every_field", explained),
-        Case::new("kubectl_get_answers_what_a_person_asks", printed),
-        Case::new("the_api_server_fills_in_what_serde_fills_in", filled_in),
+        )
+        .timeout(long),
+        Case::new("kubectl_explains_every_field", explained).timeout(long),
+        Case::new("kubectl_get_answers_what_a_person_asks", printed).timeout(long),
+        Case::new("the_api_server_fills_in_what_serde_fills_in", filled_in).timeout(long),
     ])
 }
 
@@ -66,7 +68,7 @@ fn established() -> Outcome {
 fn explained() -> Outcome {
     let (_lab, plane) = plane()?;
     // What it explains is published a moment after the definition is served.
-    wait_until("the definitions are explained", PATIENCE, || {
+    wait_until("the definitions are explained", SETTLED, || {
         let explained = |name| plane.kubectl(&["explain", name]).is_ok();
         Ok(explained("vipg") && explained("vipn"))
     })?;

@@ -12,13 +12,14 @@ use std::{
 use holdfast_api::v1alpha1::{MemberState, VirtualIPGroup};
 use holdfast_e2e::{
     Result,
-    cluster::{Cluster, SETTLED, VIP, conditions, web},
+    cluster::{Cluster, SETTLED, VIP, conditions, wait_until_all_share, web},
     pair::{PATIENCE, settle_on, stays_on},
 };
 use holdfast_lab::{
     AgentOptions, Meter,
     harness::{Case, Outcome, main as run},
     kubernetes::{ControlPlaneOptions, OperatorOptions},
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -109,6 +110,7 @@ fn serving(more: &Value) -> Result<(Cluster, Meter)> {
     let meter = cluster.meter(&[VIP])?;
     cluster.apply(&watching(&cluster, more))?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
+    wait_until_all_share(&cluster, "web")?;
     settle_on(&meter, &[VIP], "a")?;
     Ok((cluster, meter))
 }
@@ -127,16 +129,14 @@ fn explained() -> Outcome {
     down(&cluster, "a");
     settle_on(&meter, &[VIP], "b")?;
     assert_eq!(meter.report_since(VIP, start).held_by_nobody, Duration::ZERO);
-    let group = wait_for(&cluster, "the failing probe is known", |group| {
-        conditions::reason(group, "Degraded") == "ProbeFailing" && conditions::active_node(group) == Some("b")
+    // What a and b say of it comes one after the other.
+    let group = wait_for(&cluster, "the failing probe and who serves are known", |group| {
+        conditions::reason(group, "Degraded") == "ProbeFailing"
+            && conditions::is_true(group, "Ready")
+            && conditions::active_node(group) == Some("b")
+            && conditions::members(group).first() == Some(&("a", MemberState::Backup))
     })?;
-    assert!(
-        conditions::is_true(&group, "Ready"),
-        "{}",
-        conditions::describe(&group)
-    );
     let member = &group.status.as_ref().unwrap().members[0];
-    assert_eq!((&*member.node, member.state), ("a", MemberState::Backup));
     assert_eq!(member.failing_probes, ["shop"]);
     let text = cluster.plane.kubectl(&["describe", "vipg", "web"])?;
     println!("{text}");
@@ -163,14 +163,10 @@ fn fails_everywhere() -> Outcome {
     for node in NODES {
         down(&cluster, node);
     }
-    let group = wait_for(&cluster, "the best of the failing serves", |group| {
+    wait_for(&cluster, "the best of the failing serves", |group| {
         conditions::reason(group, "Degraded") == "ServedByFailingMember"
+            && conditions::is_true(group, "Ready")
     })?;
-    assert!(
-        conditions::is_true(&group, "Ready"),
-        "{}",
-        conditions::describe(&group)
-    );
     settle_on(&meter, &[VIP], "a")?;
     Ok(())
 }
@@ -195,15 +191,11 @@ fn not_possible() -> Outcome {
             group["spec"]["probes"][0][field] = action.clone();
         }
         cluster.apply(&group)?;
-        let text = format!("{value} is named");
-        let found = wait_for(&cluster, &text, |group| {
-            conditions::describe(group).contains(value)
+        let text = format!("it is refused for {value}");
+        wait_for(&cluster, &text, |group| {
+            let said = conditions::describe(group);
+            said.contains(value) && said.contains("ConfigurationRefused")
         })?;
-        assert!(
-            conditions::describe(&found).contains("ConfigurationRefused"),
-            "{}",
-            conditions::describe(&found)
-        );
     }
     Ok(())
 }
@@ -218,14 +210,10 @@ fn cordon() -> Outcome {
         &json!({"maintenance": {"onCordon": "Demote"}}),
     ))?;
     settle_on(&meter, &[VIP], "b")?;
-    let group = wait_for(&cluster, "the maintenance is known", |group| {
+    wait_for(&cluster, "the maintenance and its end are explained", |group| {
         conditions::reason(group, "Degraded") == "MemberInMaintenance"
+            && conditions::describe(group).contains("kubectl uncordon a")
     })?;
-    assert!(
-        conditions::describe(&group).contains("kubectl uncordon a"),
-        "{}",
-        conditions::describe(&group)
-    );
     // Better a node that is worked on than none whose service runs.
     down(&cluster, "b");
     down(&cluster, "c");
@@ -248,14 +236,9 @@ fn annotation() -> Outcome {
     let group = wait_for(&cluster, "the maintenance is known", |group| {
         conditions::reason(group, "Degraded") == "MemberInMaintenance"
             && conditions::active_node(group) == Some("b")
+            && conditions::members(group).first() == Some(&("a", MemberState::Fault))
     })?;
     let member = &group.status.as_ref().unwrap().members[0];
-    assert_eq!(
-        member.state,
-        MemberState::Fault,
-        "{}",
-        conditions::describe(&group)
-    );
     assert_eq!(member.reason.as_deref(), Some("Maintenance"));
     cluster
         .plane
@@ -284,9 +267,12 @@ fn taint() -> Outcome {
     Ok(())
 }
 
+/// For how long a wish is good: long enough for a busy API server to tell of it meanwhile.
+const WISH: Duration = Duration::from_secs(15);
+
 fn placement() -> Outcome {
     let (cluster, meter) = serving(&json!({"preemption": {"type": "Immediate"}}))?;
-    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let until = jiff::Timestamp::now() + WISH;
     let wish = json!({"placement": {"preferredNode": "b", "until": until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}});
     let start = Instant::now();
     cluster.apply(&watching(&cluster, &wish))?;
@@ -297,8 +283,8 @@ fn placement() -> Outcome {
         sum.contains("preferred by placement") && conditions::active_node(group) == Some("b")
     })?;
     assert!(conditions::is_true(&group, "Accepted"));
+    meter.wait_for_holders(VIP, &["a"], WISH + PATIENCE)?;
     settle_on(&meter, &[VIP], "a")?;
-    assert!(start.elapsed() < SETTLED + PATIENCE);
     assert_eq!(meter.report_since(VIP, start).held_by_nobody, Duration::ZERO);
     Ok(())
 }
@@ -321,10 +307,19 @@ fn quiet() -> Outcome {
     wait_for(&cluster, "b serves", |group| {
         conditions::active_node(group) == Some("b")
     })?;
-    std::thread::sleep(2 * SECOND);
     let version =
         || Ok::<_, Box<dyn std::error::Error>>(cluster.console.node("a")?.metadata.resource_version);
-    let before = version()?;
+    // Until all that there is to say has been said.
+    let mut before = version()?;
+    let mut since = Instant::now();
+    wait_until("nothing more is written", SETTLED, || {
+        let now = version().ok().flatten();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        std::thread::sleep(SECOND / 10);
+        Ok(since.elapsed() > 3 * SECOND)
+    })?;
     // Twenty-five runs that fail, and no word of them.
     std::thread::sleep(5 * SECOND);
     assert_eq!(version()?, before);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
 use std::{
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use holdfast_e2e::{
 };
 use holdfast_lab::{
     harness::{Case, Outcome, main as run},
-    kubernetes::{ControlPlaneOptions, NAMESPACE, OperatorOptions},
+    kubernetes::{ControlPlaneOptions, NAMESPACE, Operator, OperatorOptions},
     wait_until,
 };
 use serde_json::{Value, json};
@@ -113,7 +114,9 @@ fn two() -> Outcome {
         identity: Some("third".to_owned()),
         ..OperatorOptions::default()
     })?;
-    thread::sleep(Duration::from_secs(1));
+    wait_until("the third one runs", SETTLED, || {
+        Ok(listens(&cluster.operators[2]))
+    })?;
     let start = Instant::now();
     let stopped = cluster.operators[1].process.stop(PATIENCE)?;
     assert!(stopped.success(), "{stopped}");
@@ -121,11 +124,18 @@ fn two() -> Outcome {
         Ok(leader(&cluster).as_deref() == Some("third"))
     })?;
     println!("the third one led after {:?}", start.elapsed());
-    assert!(
-        start.elapsed() < Duration::from_secs(8),
-        "the Lease was given back"
-    );
+    assert!(start.elapsed() < LEASE * 2 / 3, "the Lease was given back");
     Ok(())
+}
+
+/// Whether an operator answers for its metrics and health.
+fn listens(operator: &Operator) -> bool {
+    let address = operator.metrics_address();
+    let asked = operator
+        .node()
+        .netns()
+        .run(|| Ok(TcpStream::connect(address).is_ok()));
+    asked.unwrap_or(false)
 }
 
 /// Who holds the operators' Lease.
@@ -147,13 +157,17 @@ fn generations(cluster: &Cluster) -> Result<Vec<Option<i64>>> {
 fn quiet() -> Outcome {
     let cluster = Cluster::start(&["a", "b"])?;
     let _meter = serve(&cluster)?;
-    // What was written before is seen once when a recording begins.
-    thread::sleep(Duration::from_secs(2));
     let (groups, nodes) = (
         cluster.console.record::<VirtualIPGroup>()?,
         cluster.console.record::<VirtualIPNode>()?,
     );
-    thread::sleep(Duration::from_secs(2));
+    // What there was to say at the start is said when nothing has been written for a while; what was written before is seen once
+    // when a recording begins.
+    wait_until("all is said", SETTLED, || {
+        let start = Instant::now();
+        thread::sleep(Duration::from_secs(3));
+        Ok(groups.since(start).is_empty() && nodes.since(start).is_empty())
+    })?;
     let start = Instant::now();
     thread::sleep(Duration::from_secs(25));
     assert_eq!(groups.since(start), [], "a group was written");

@@ -398,6 +398,8 @@ fn new_port() -> Outcome {
     cluster.start_operator(&OperatorOptions::default())?;
     cluster.agents.get_mut("b").unwrap().process.kill()?;
     cluster.start_agent("b")?;
+    // To hand over, a needs somebody who hears it.
+    look::wait_for_peer(cluster.agent("b")?, "web", PATIENCE)?;
     unnoticed(&meter, VIP, start);
     let stopped = cluster.agents.get_mut("a").unwrap().process.stop(PATIENCE)?;
     assert!(stopped.success(), "{stopped}");

@@ -74,7 +74,7 @@ fn broken_and_set_back() -> Outcome {
     let hung = cluster.kubectl(&["get", "nodes", "--request-timeout=1s"]);
     cluster.thaw_etcd()?;
     assert!(hung.is_err(), "{hung:?}");
-    wait_until("etcd is back", Duration::from_secs(10), || {
+    wait_until("etcd is back", Duration::from_secs(30), || {
         Ok(cluster.kubectl(&["get", "nodes"]).is_ok())
     })?;
 

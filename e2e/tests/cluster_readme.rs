@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use holdfast_e2e::{Result, chart};
+use holdfast_e2e::{Result, chart, pair::PATIENCE};
 use holdfast_lab::{
     Agent, AgentOptions, Lab, Meter,
     harness::{Case, Outcome, main as run},
@@ -79,7 +79,7 @@ fn readme() -> Outcome {
     };
     let vip = ADDRESSES[1].parse()?;
     let meter = Meter::start(&client, &nodes, &[vip])?;
-    meter.wait_for_answer(vip, active, Duration::from_secs(5))?;
+    meter.wait_for_answer(vip, active, PATIENCE)?;
     let printed = printed
         .replace(ADDRESSES[1], ADDRESSES[0])
         .replace(active, "worker-1");

@@ -6,7 +6,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use holdfast_api::{
@@ -24,10 +24,11 @@ use holdfast_lab::{
 use serde_json::{Value, json};
 
 fn main() -> std::process::ExitCode {
+    let long = Duration::from_mins(3);
     run(&[
-        Case::new("the_api_server_says_what_a_file_is_told", mistakes),
-        Case::new("every_example_and_the_largest_group_are_taken", good_groups),
-        Case::new("a_refused_edit_leaves_what_was_stored", edits),
+        Case::new("the_api_server_says_what_a_file_is_told", mistakes).timeout(long),
+        Case::new("every_example_and_the_largest_group_are_taken", good_groups).timeout(long),
+        Case::new("a_refused_edit_leaves_what_was_stored", edits).timeout(long),
     ])
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test without libtest is a test all the same")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use holdfast_lab::{
     Lab,
@@ -15,7 +15,8 @@ fn main() -> std::process::ExitCode {
     run(&[Case::new(
         "the_api_server_takes_every_static_pod_and_the_group_as_they_are",
         taken,
-    )])
+    )
+    .timeout(Duration::from_mins(3))])
 }
 
 fn taken() -> Outcome {

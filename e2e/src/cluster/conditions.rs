@@ -1,6 +1,6 @@
 //! A group's conditions, as a test asks about them.
 
-use holdfast_api::v1alpha1::VirtualIPGroup;
+use holdfast_api::v1alpha1::{MemberState, VirtualIPGroup};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -33,6 +33,12 @@ pub fn message<'a>(group: &'a VirtualIPGroup, kind: &str) -> &'a str {
 /// The node that the status names as active.
 pub fn active_node(group: &VirtualIPGroup) -> Option<&str> {
     group.status.as_ref()?.active_node.as_deref()
+}
+
+/// The members by name, each with the state that it is known to be in.
+pub fn members(group: &VirtualIPGroup) -> Vec<(&str, MemberState)> {
+    let members = group.status.iter().flat_map(|status| &status.members);
+    members.map(|member| (&*member.node, member.state)).collect()
 }
 
 /// Since when the member of this name is in its state, as the status has it.

@@ -30,7 +30,7 @@ use crate::Result;
 /// How often an object that is waited for is asked for again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long an API server may take for an answer before it counts as none.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// A client of the API server that lives in a node of the lab.
 pub struct Console {

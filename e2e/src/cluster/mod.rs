@@ -21,7 +21,7 @@ mod web;
 
 pub use self::{
     console::{Console, Recording},
-    web::{VIP, serve, serving, web},
+    web::{VIP, serve, serving, wait_until_all_share, web},
 };
 use crate::{Result, pair::PATIENCE};
 
