@@ -35,7 +35,7 @@ fn certificates_renewed(world: &mut World) -> Result<()> {
     world.wait_for_api_servers()
 }
 
-/// The same manifest with one flag more, on the node that serves last.
+/// The same manifest with one flag more, last of all on the node that serves.
 fn flag_changed(world: &mut World) -> Result<()> {
     let active = world.active()?;
     let manifest = world.block(Part::Manifest)?;
