@@ -149,3 +149,38 @@ impl End {
         let _ = tokio::time::timeout(END_PATIENCE, self.0).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn released(words: usize) -> (Released, std::sync::mpsc::Receiver<reset::Leaving>) {
+        let (leaving, are_leaving) = sync_channel(words);
+        let (left, _) = sync_channel(0);
+        (Released { left, leaving }, are_leaving)
+    }
+
+    async fn waited_for(released: &Released) -> Duration {
+        let start = Instant::now();
+        released.leave(vec![IpAddr::from([10, 0, 0, 100])]).wait().await;
+        start.elapsed()
+    }
+
+    #[tokio::test]
+    async fn an_address_does_not_wait_for_resets_that_take_too_long() {
+        let (released, _unheard) = released(1);
+        let waited = waited_for(&released).await;
+        assert!(
+            LEAVE_PATIENCE <= waited && waited < 5 * LEAVE_PATIENCE,
+            "{waited:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_does_not_wait_for_resets_that_nobody_sends() {
+        let (released, unheard) = released(0);
+        drop(unheard);
+        let waited = waited_for(&released).await;
+        assert!(waited < LEAVE_PATIENCE, "{waited:?}");
+    }
+}
