@@ -29,7 +29,7 @@ const WORDS: usize = 16;
 
 /// How long somebody who waits is not listened to after each of its words: nobody needs to say more, and nobody can keep this
 /// process busy.
-const BREATH: Duration = Duration::from_millis(10);
+pub(super) const BREATH: Duration = Duration::from_millis(10);
 
 /// How long nothing is said of strangers at the lock after one was named: anybody on the node can knock, without end.
 pub(super) const STRANGER_SILENCE: Duration = Duration::from_mins(5);

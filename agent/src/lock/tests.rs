@@ -10,7 +10,11 @@ use tokio::time::timeout;
 use super::*;
 use crate::engine::{Predecessor, RouterIdentity, Takeover};
 
+/// How long nothing is waited for that is not to come.
 const MOMENT: Duration = Duration::from_millis(50);
+
+/// How long anything may take that is to come: far longer than it does.
+const LONG: Duration = Duration::from_secs(10);
 
 fn name(test: &str) -> String {
     format!("holdfast-test-{}-{test}", std::process::id())
@@ -34,13 +38,24 @@ async fn held(name: &str) -> Holder {
     }
 }
 
-/// Everything that happens at the lock within a moment.
-async fn knocks(lock: &mut Lock) -> Vec<Knock> {
+/// The next so many things that happen at the lock; nothing more happens within a moment.
+async fn knocks(lock: &mut Lock, count: usize) -> Vec<Knock> {
     let mut knocks = Vec::new();
-    while let Ok(knock) = timeout(MOMENT, lock.next()).await {
-        knocks.push(knock);
+    while knocks.len() < count {
+        let next = timeout(LONG, lock.next()).await;
+        knocks.push(next.unwrap_or_else(|_| panic!("only these came: {knocks:?}")));
     }
+    let more = timeout(MOMENT, lock.next()).await;
+    assert!(more.is_err(), "after {knocks:?} came {more:?}");
     knocks
+}
+
+/// One standby asks for the groups.
+async fn asked(lock: &mut Lock) -> Asker {
+    let [Knock::Yield(who)] = knocks(lock, 1).await[..] else {
+        panic!("not asked")
+    };
+    who
 }
 
 /// What the holder handed over when it ended.
@@ -53,7 +68,7 @@ async fn ended(holder: &mut Holder) -> Option<Predecessor> {
 }
 
 async fn holding(holder: &mut Holder) -> Holding {
-    match timeout(MOMENT, holder.next()).await {
+    match timeout(LONG, holder.next()).await {
         Ok(Told::Holding(holding)) => holding,
         other => panic!("{other:?}"),
     }
@@ -108,7 +123,7 @@ async fn the_second_agent_finds_the_first() {
     assert_eq!(lock.heir(), None);
     let holder = held(&name).await;
     assert_eq!(holder.pid, i32::try_from(std::process::id()).unwrap());
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     assert!(lock.heir().is_some());
     // The kernel knows at once, whether or not anybody has looked.
     drop(holder);
@@ -130,7 +145,7 @@ async fn a_standby_is_handed_the_groups_and_finds_the_lock_free() {
     let name = name("hand-over");
     let mut lock = taken(&name).await;
     let mut holder = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     let standby = tokio::spawn({
         let name = name.clone();
         async move {
@@ -149,7 +164,7 @@ async fn a_holder_that_is_killed_hands_nothing_over() {
     let name = name("killed");
     let mut lock = taken(&name).await;
     let mut holder = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     drop(lock);
     assert_eq!(ended(&mut holder).await, None);
     taken(&name).await;
@@ -160,7 +175,7 @@ async fn of_two_standbys_one_takes_the_lock_and_the_other_waits_for_it() {
     let name = name("two");
     let mut lock = taken(&name).await;
     let (mut first, mut second) = (held(&name).await, held(&name).await);
-    knocks(&mut lock).await;
+    knocks(&mut lock, 2).await;
     assert_eq!(lock.hand_over(&predecessor(), None).await, 2);
     assert!(ended(&mut first).await.is_some() && ended(&mut second).await.is_some());
     let winner = taken(&name).await;
@@ -175,7 +190,7 @@ async fn a_standby_is_told_what_runs_at_once_and_after_each_change() {
     let mut lock = taken(&name).await;
     lock.tell(vec![card("control-plane")], false);
     let mut holder = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     let first = holding(&mut holder).await;
     assert_eq!(
         (first.groups, first.take_over),
@@ -196,16 +211,16 @@ async fn who_asks_for_what_has_changed_since_is_not_heard() {
     let mut lock = taken(&name).await;
     lock.tell(vec![card("control-plane")], false);
     let mut holder = held(&name).await;
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     let old = holding(&mut holder).await.revision;
     lock.tell(vec![card("web")], false);
     holder.say(&StandbyWord::Yield { revision: old }).await;
-    assert_eq!(knocks(&mut lock).await, []);
+    knocks(&mut lock, 0).await;
     let revision = holding(&mut holder).await.revision;
     holder.say(&StandbyWord::Yield { revision }).await;
     // Asked twice, it is said twice: the first time decides.
     holder.say(&StandbyWord::Yield { revision }).await;
-    let knocks = knocks(&mut lock).await;
+    let knocks = knocks(&mut lock, 2).await;
     assert!(
         matches!(knocks[..], [Knock::Yield(first), Knock::Yield(second)] if first == second),
         "{knocks:?}"
@@ -218,10 +233,10 @@ async fn an_agent_that_is_to_take_over_from_others_yields_to_nobody() {
     let mut lock = taken(&name).await;
     lock.tell(vec![card("control-plane")], true);
     let mut holder = held(&name).await;
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     let revision = holding(&mut holder).await.revision;
     holder.say(&StandbyWord::Yield { revision }).await;
-    assert_eq!(knocks(&mut lock).await, []);
+    knocks(&mut lock, 0).await;
 }
 
 #[tokio::test]
@@ -234,12 +249,10 @@ async fn the_one_that_asked_gets_the_lock_before_the_others_who_wait() {
             others.push(held(&name).await);
         }
         let mut asker = held(&name).await;
-        knocks(&mut lock).await;
+        knocks(&mut lock, 4).await;
         let revision = holding(&mut asker).await.revision;
         asker.say(&StandbyWord::Yield { revision }).await;
-        let [Knock::Yield(who)] = knocks(&mut lock).await[..] else {
-            panic!("not asked")
-        };
+        let who = asked(&mut lock).await;
         let racers = others.into_iter().map(|mut other| {
             let name = name.clone();
             tokio::spawn(async move {
@@ -271,32 +284,27 @@ async fn the_one_that_asked_gets_the_lock_before_the_others_who_wait() {
 async fn an_asker_that_dies_leaves_the_lock_to_the_one_that_gave_way_within_milliseconds() {
     let name = name("asker-dies");
     let mut lock = taken(&name).await;
-    let mut asker = held(&name).await;
-    knocks(&mut lock).await;
-    let revision = holding(&mut asker).await.revision;
-    asker.say(&StandbyWord::Yield { revision }).await;
-    let [Knock::Yield(who)] = knocks(&mut lock).await[..] else {
-        panic!("not asked")
-    };
-    // Dead before it is told, and dead when it was.
-    drop(asker);
-    let start = std::time::Instant::now();
-    lock.yield_to(&predecessor(), who).await;
-    let mut lock = taken(&name).await;
-    assert!(start.elapsed() < MOMENT, "{:?}", start.elapsed());
-
-    let mut asker = held(&name).await;
-    knocks(&mut lock).await;
-    let revision = holding(&mut asker).await.revision;
-    asker.say(&StandbyWord::Yield { revision }).await;
-    let [Knock::Yield(who)] = knocks(&mut lock).await[..] else {
-        panic!("not asked")
-    };
-    tokio::spawn(async move { ended(&mut asker).await });
-    let start = std::time::Instant::now();
-    lock.yield_to(&predecessor(), who).await;
-    taken(&name).await;
-    assert!(start.elapsed() < MOMENT, "{:?}", start.elapsed());
+    for dies_before_it_is_told in [true, false] {
+        let mut fastest = LONG;
+        // The machine may hold up one of them; patience would hold up all.
+        for _ in 0..5 {
+            let mut asker = held(&name).await;
+            knocks(&mut lock, 1).await;
+            let revision = holding(&mut asker).await.revision;
+            asker.say(&StandbyWord::Yield { revision }).await;
+            let who = asked(&mut lock).await;
+            if dies_before_it_is_told {
+                drop(asker);
+            } else {
+                tokio::spawn(async move { ended(&mut asker).await });
+            }
+            let start = std::time::Instant::now();
+            lock.yield_to(&predecessor(), who).await;
+            lock = taken(&name).await;
+            fastest = fastest.min(start.elapsed());
+        }
+        assert!(fastest < MOMENT, "{fastest:?}");
+    }
 }
 
 #[tokio::test]
@@ -304,12 +312,10 @@ async fn an_asker_that_is_frozen_holds_the_one_that_gave_way_up_for_a_moment_onl
     let name = name("frozen");
     let mut lock = taken(&name).await;
     let mut asker = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     let revision = holding(&mut asker).await.revision;
     asker.say(&StandbyWord::Yield { revision }).await;
-    let [Knock::Yield(who)] = knocks(&mut lock).await[..] else {
-        panic!("not asked")
-    };
+    let who = asked(&mut lock).await;
     timeout(2 * PATIENCE, lock.yield_to(&predecessor(), who))
         .await
         .unwrap();
@@ -325,24 +331,24 @@ async fn the_heir_is_the_one_that_knows_most() {
     let mut lock = taken(&name).await;
     lock.tell(vec![card("control-plane"), card("web")], true);
     let mut of_files = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     holding(&mut of_files).await;
     of_files.say(&standing(false, &["control-plane"])).await;
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     assert_eq!(lock.heir().unwrap().unknown, ["web"]);
 
     let mut next = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     holding(&mut next).await;
     next.say(&standing(true, &["control-plane", "web"])).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     let heir = lock.heir().unwrap();
     assert_eq!(heir.unknown, [""; 0]);
     // Of two that know the same, the one that would ask for it anyway.
     of_files
         .say(&standing(false, &["control-plane", "web", "more"]))
         .await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 1).await;
     assert_eq!(lock.heir(), Some(heir));
     let waiting = lock.waiting();
     assert_eq!(waiting[0].standing.as_ref().unwrap().groups.len(), 3);
@@ -353,9 +359,9 @@ async fn an_agent_of_the_first_version_that_waits_hears_one_line_and_no_other() 
     let name = name("old-standby");
     let mut lock = taken(&name).await;
     let mut old = BareStream::connect_addr(&address(&name)).unwrap();
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     lock.tell(vec![card("control-plane")], false);
-    knocks(&mut lock).await;
+    knocks(&mut lock, 0).await;
     old.set_nonblocking(true).unwrap();
     let silence = old.read(&mut [0; 16]).unwrap_err();
     assert_eq!(silence.kind(), io::ErrorKind::WouldBlock);
@@ -399,9 +405,9 @@ async fn a_standby_of_the_first_version_that_says_something_is_none() {
     let name = name("old-liar");
     let mut lock = taken(&name).await;
     let mut old = BareStream::connect_addr(&address(&name)).unwrap();
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     old.write_all(b"GET / HTTP/1.0\r\n").unwrap();
-    assert_eq!(knocks(&mut lock).await, [Knock::Crowd]);
+    assert_eq!(knocks(&mut lock, 1).await, [Knock::Crowd]);
     assert_eq!((lock.waiting(), lock.heir()), (Vec::new(), None));
 }
 
@@ -425,7 +431,7 @@ async fn a_standby_that_never_reads_and_one_that_never_stops_talking_keep_nobody
     let mut lock = taken(&name).await;
     let mut deaf = held(&name).await;
     let mut chatty = held(&name).await;
-    knocks(&mut lock).await;
+    knocks(&mut lock, 2).await;
     holding(&mut chatty).await;
     holding(&mut deaf).await;
     let talk = tokio::spawn(async move {
@@ -435,23 +441,27 @@ async fn a_standby_that_never_reads_and_one_that_never_stops_talking_keep_nobody
         chatty
     });
     let start = std::time::Instant::now();
-    let mut heard = 0;
+    let mut heard = 0_u128;
     for round in 0..200_u32 {
         let many: Vec<Card> = (0..100)
             .map(|number| card(&format!("{round}-{number}")))
             .collect();
         lock.tell(many, false);
-        heard += usize::from(timeout(Duration::from_millis(2), lock.next()).await.is_ok());
+        heard += u128::from(timeout(Duration::from_millis(2), lock.next()).await.is_ok());
     }
-    assert!(
-        heard < 200,
-        "{heard} words of one standby in {:?}",
-        start.elapsed()
-    );
+    // One word a breath, and perhaps the end of the other one.
+    let passed = start.elapsed();
+    let most = passed.as_millis() / held::BREATH.as_millis() + 2;
+    assert!(heard <= most, "{heard} words of one standby in {passed:?}");
     // The one that never reads is not waited for longer than a moment, and then counts as gone.
-    tokio::time::sleep(2 * PATIENCE).await;
-    while timeout(MOMENT, lock.next()).await.is_ok() && lock.waiting().len() > 1 {}
-    assert!(lock.waiting().len() <= 1, "{:?}", lock.waiting().len());
+    let gone = async {
+        while lock.waiting().len() > 1 {
+            lock.next().await;
+        }
+    };
+    timeout(LONG, gone)
+        .await
+        .expect("the one that never reads is gone");
     talk.abort();
     drop(deaf);
 }

@@ -212,21 +212,23 @@ mod tests {
         answer
     }
 
-    async fn started() -> SocketAddr {
+    /// The address of a server, and the connections that it can still take.
+    async fn started() -> (SocketAddr, Arc<Semaphore>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let listener = Bounded {
             listener,
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            connections: Arc::clone(&connections),
         };
         let shared = Arc::new(Shared::new("cp-1", LogControl::default()));
         tokio::spawn(async move { axum::serve(listener, router(shared)).await });
-        address
+        (address, connections)
     }
 
     #[tokio::test]
     async fn a_standby_is_healthy_ready_and_measured() {
-        let address = started().await;
+        let (address, _) = started().await;
         for path in ["/healthz", "/readyz", "/metrics"] {
             let answer = request(address, path).await;
             assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
@@ -255,13 +257,18 @@ mod tests {
 
     #[tokio::test]
     async fn connections_that_say_nothing_end_and_let_others_in() {
-        let address = started().await;
+        let (address, connections) = started().await;
         let mut silent = Vec::new();
         for _ in 0..MAX_CONNECTIONS {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
-        // The clock is virtual from here: it jumps over the connections' lifetime as soon as everybody waits.
+        while connections.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // The clock is virtual while it jumps over their lifetime.
         tokio::time::pause();
+        tokio::time::advance(CONNECTION_LIFETIME + Duration::from_secs(1)).await;
+        tokio::time::resume();
         assert!(request(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     }
 }

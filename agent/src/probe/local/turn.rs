@@ -75,6 +75,8 @@ mod tests {
             (Outcome::CouldNotRun, "the disk hangs")
         );
         release.send(()).unwrap();
+        let done = timeout(Duration::from_secs(10), turns.0.acquire()).await;
+        drop(done.expect("the turn ends with the work").unwrap());
         assert_eq!(turns.work("the disk hangs", || 7).await.unwrap(), 7);
     }
 }

@@ -95,7 +95,9 @@ mod tests {
         };
         assert!(tokio::time::timeout(SOON, aside.run(old)).await.is_err());
         release.send(()).unwrap();
-        std::thread::sleep(SOON);
+        while aside.pending.as_ref().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
         assert_eq!(aside.run(|| "new").await.unwrap(), "new");
     }
 

@@ -20,8 +20,13 @@ use super::*;
 /// Long enough for everything that is expected to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Long enough to know that something hangs.
-const SOON: Duration = Duration::from_millis(200);
+/// Waits long enough to know that something hangs: many times a little, so that a machine that stands still for a while leaves
+/// the others their time to get as far as they can.
+async fn soon() {
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// What one run finds: how it ended, and the words.
 async fn found(check: &mut Box<dyn Check>) -> (Outcome, String) {
@@ -36,12 +41,14 @@ async fn first(written: Written) -> (Outcome, String) {
     found(&mut build(&written).unwrap()).await
 }
 
-/// How far a run of a check as `written` comes that is cut off, and how long the cut takes.
+/// How far a run of a check as `written` comes that is cut off.
 async fn cut_off(written: Written) -> String {
     let mut check = build(&written).unwrap();
     let scene = Scene::example();
-    let outcome = tokio::time::timeout(SOON, check.run(&scene)).await;
-    assert!(outcome.is_err(), "it ended by itself: {outcome:?}");
+    tokio::select! {
+        run = check.run(&scene) => panic!("it ended by itself: {run:?}"),
+        () = soon() => {}
+    }
     check.interrupted().expect("it has begun")
 }
 
@@ -94,11 +101,29 @@ async fn says(answer: impl Into<Vec<u8>>) -> SocketAddr {
         let answer = answer.clone();
         async move {
             let mut asked = [0; 4096];
-            let _asked = tokio::time::timeout(SOON / 4, stream.read(&mut asked)).await;
-            let _gone = stream.write_all(&answer).await;
+            let _asked = stream.read(&mut asked).await;
+            end_with(&answer, stream).await;
         }
     })
     .await
+}
+
+/// A server that says `answer` without being asked, and closes.
+async fn greets(answer: impl Into<Vec<u8>>) -> SocketAddr {
+    let answer = answer.into();
+    server(move |stream| {
+        let answer = answer.clone();
+        async move { end_with(&answer, stream).await }
+    })
+    .await
+}
+
+/// Says `answer` and closes. Not before the other side does: to close what is not read to its end would reset the connection.
+async fn end_with(answer: &[u8], mut stream: TcpStream) {
+    let _gone = stream.write_all(answer).await;
+    let _gone = stream.shutdown().await;
+    let mut rest = [0; 4096];
+    while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
 }
 
 /// A server that accepts and says nothing.

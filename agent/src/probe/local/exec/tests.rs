@@ -16,9 +16,6 @@ use super::*;
 /// Longer than anything here takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a program that hangs is waited for.
-const SOON: Duration = Duration::from_millis(300);
-
 fn insecure() -> Access {
     Access {
         exec_insecure: true,
@@ -51,12 +48,22 @@ async fn run(exec: &mut Exec) -> Run {
     }
 }
 
-/// Runs a program that does not end until it is given up.
-async fn give_up(exec: &mut Exec) {
-    assert!(
-        timeout(SOON, exec.run(&Scene::example())).await.is_err(),
-        "it hangs"
-    );
+/// Runs a program that does not end, and gives it up some time after it has begun.
+async fn give_up(exec: &mut Exec, has_begun: impl Fn() -> bool) {
+    let is_enough = async {
+        while !has_begun() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // What it has printed is read meanwhile.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let scene = Scene::example();
+    tokio::select! {
+        found = exec.run(&scene) => panic!("it has ended: {found:?}"),
+        enough = timeout(PATIENCE, is_enough) => enough.expect("it begins"),
+    }
 }
 
 async fn ends(script: &str, outcome: Outcome, message: &str) {
@@ -240,7 +247,8 @@ async fn a_program_that_hangs_is_gone_when_nobody_waits_for_it_any_more_and_all_
         "echo begun; sh -c 'sleep 1000; : {path}' & sh -c '(trap \"\" TERM INT HUP; sleep 1000; : {path}); : {path}' & wait"
     );
     let mut hanging = shell(&script);
-    give_up(&mut hanging).await;
+    let all_have_begun = || traces.processes().len() >= 4;
+    give_up(&mut hanging, all_have_begun).await;
     assert_eq!(
         hanging.interrupted().as_deref(),
         Some("the program was killed, and had printed: begun")
@@ -248,7 +256,7 @@ async fn a_program_that_hangs_is_gone_when_nobody_waits_for_it_any_more_and_all_
     traces.wait_for_none("what the program has started");
     no_zombies().await;
     // And the next run is a run like any other.
-    give_up(&mut hanging).await;
+    give_up(&mut hanging, all_have_begun).await;
     traces.wait_for_none("what the second run has started");
 }
 
@@ -258,7 +266,7 @@ async fn what_a_program_leaves_behind_neither_holds_it_up_nor_stays() {
     let path = traces.path("").display().to_string();
     let start = Instant::now();
     let mut leaving = shell(&format!(
-        "sh -c 'echo child; sleep 1000; : {path}' & sleep 0.1; echo done"
+        "sh -c 'echo child; : >{path}said; sleep 1000; :' & until [ -e {path}said ]; do sleep 0.01; done; echo done"
     ));
     let found = run(&mut leaving).await;
     assert_eq!(
@@ -274,14 +282,14 @@ async fn a_daemon_that_leaves_its_session_lives_on_and_holds_nobody_up() {
     let traces = Traces::new();
     let path = traces.path("").display().to_string();
     let mut healing = shell(&format!(
-        "setsid sh -c 'sleep 1000; : {path}' & sleep 0.2; echo started"
+        "setsid sh -c ': >{path}left; sleep 1000; :' & until [ -e {path}left ]; do sleep 0.01; done; echo started"
     ));
     let found = run(&mut healing).await;
     assert_eq!(
         (found.outcome, found.message.as_str()),
         (Outcome::Passed, "started")
     );
-    assert_eq!(traces.processes().len(), 1);
+    assert!(!traces.processes().is_empty());
     // `Traces` ends it.
 }
 
@@ -411,7 +419,8 @@ async fn a_program_runs_as_the_user_it_is_given_with_its_groups_and_without_any_
     assert!(geteuid().is_root());
     let traces = Traces::new();
     let script = format!("sleep 1000; : {}", traces.path("").display());
-    give_up(&mut exec("/bin/sh", &["-c", &script], Some("4711"))).await;
+    let mut theirs = exec("/bin/sh", &["-c", &script], Some("4711"));
+    give_up(&mut theirs, || !traces.processes().is_empty()).await;
     traces.wait_for_none("the other user's program");
 }
 

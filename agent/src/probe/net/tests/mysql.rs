@@ -206,7 +206,7 @@ async fn a_server_that_takes_writes_passes_and_is_told_when_it_is_over() {
         passed("logged in")
     );
     assert_eq!(*log.lock().unwrap(), ["prober", "\u{1}"], "nothing was asked");
-    assert_eq!(tcp::open(address.port()), Vec::<u8>::new());
+    tcp::closed(address.port()).await;
 }
 
 #[tokio::test]
@@ -384,22 +384,22 @@ async fn what_is_no_mysql_or_does_not_go_on_is_said() {
     let (_held, refused) = nobody();
     assert_eq!(first(look(refused)).await, failed("connection refused"));
     assert_eq!(
-        first(look(says("").await)).await,
+        first(look(greets("").await)).await,
         failed("closed without an answer")
     );
     let none = failed("the answer is not that of a MySQL server");
     assert_eq!(
-        first(look(says("HTTP/1.1 400 Bad Request\r\n\r\n").await)).await,
+        first(look(greets("HTTP/1.1 400 Bad Request\r\n\r\n").await)).await,
         none
     );
     assert_eq!(
-        first(look(says(b"\x03\0\0\0\x0a8\0".as_slice()).await)).await,
+        first(look(greets(b"\x03\0\0\0\x0a8\0".as_slice()).await)).await,
         none
     );
     let endless =
         server(|mut stream| async move { while stream.write_all(&[0x0a; 1000]).await.is_ok() {} }).await;
     assert_eq!(first(look(endless)).await, none);
-    let full = says(b"\x17\0\0\0\xff\x10\x04Too many connections".as_slice()).await;
+    let full = greets(b"\x17\0\0\0\xff\x10\x04Too many connections".as_slice()).await;
     assert_eq!(
         first(look(full)).await,
         failed("the server refuses: Too many connections (1040)")
