@@ -277,21 +277,26 @@ fn in_a_cluster_what_the_api_said_last_is_served_before_it_is_heard_and_beats_a_
 /// What an agent of cp-1 has written: group web, and the tombstone of group gone.
 const CACHED: &str = include_str!("cached-node.json");
 
-/// Asks the agent's HTTP server from inside the namespace, with what every machine has.
+/// What the agent's HTTP server answers inside the namespace, as soon as it listens.
 fn get(node: &Namespace, path: &str) -> String {
+    namespace::wait_for("an answer", || {
+        Some(ask(node, path)).filter(|answer| !answer.is_empty())
+    })
+}
+
+/// Asks it with what every machine has; nothing if nobody listens.
+fn ask(node: &Namespace, path: &str) -> String {
     let script = "exec 3<>/dev/tcp/127.0.0.1/9414; cat >&3; cat <&3";
     let mut command = node.command("bash");
     command
         .args(["-c", script])
         .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped());
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())
-        .unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    // Nobody reads it where nobody listens.
+    let _ = child.stdin.take().unwrap().write_all(request.as_bytes());
     let mut answer = String::new();
     child.stdout.take().unwrap().read_to_string(&mut answer).unwrap();
     child.wait().unwrap();

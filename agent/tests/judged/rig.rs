@@ -1,7 +1,7 @@
 //! Engines in network namespaces, joined by a cable, for tests that tell them how healthy their node is.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::process::Command as Process;
 use std::thread::sleep;
@@ -22,8 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::isolated::{beyond, ip};
 
-/// The interval of every group.
-pub const INTERVAL: Duration = Duration::from_millis(100);
+/// The interval of every group: long enough that no router takes another for gone while the machine stands still for a third of
+/// a second.
+pub const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long anything may take before a test fails: far more than it does.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -299,6 +300,13 @@ impl Node {
         states.into_iter().find(|known| known.name() == state).unwrap()
     }
 
+    /// Waits until the node has that address: the engine asks for it, and another thread binds it.
+    pub fn await_held(&self, address: &str) {
+        await_some(&format!("{address} to be bound"), || {
+            self.holds(address).then_some(())
+        });
+    }
+
     /// Whether the node has that address.
     pub fn holds(&self, address: &str) -> bool {
         let namespace = self.namespace.try_clone().unwrap();
@@ -318,6 +326,18 @@ impl Node {
         });
     }
 
+    /// The same where it is given up only when this node serves it.
+    pub fn await_release_to(&self, successor: &Self, address: &str, group: &str) {
+        await_some("the address to be given up", || {
+            let held = self.holds(address);
+            assert!(
+                held || successor.state(group) == State::Active,
+                "let go before anybody else served"
+            );
+            (!held).then_some(())
+        });
+    }
+
     /// How often the address was missing until the group was Active again.
     pub fn missing_until_active(&mut self, address: &str, group: &str) -> usize {
         let mut missing = 0;
@@ -330,12 +350,31 @@ impl Node {
 }
 
 impl Wire {
-    /// What is advertised on the cable from now on: who, with which priority.
+    /// What has been advertised on the cable since the last look: who, with which priority.
     pub fn drain(&self) -> BTreeSet<(u8, u8)> {
-        let (mut inbox, mut heard) = (Inbox::default(), BTreeSet::new());
+        self.drain_all().into_iter().collect()
+    }
+
+    /// The same, each advertisement by itself.
+    fn drain_all(&self) -> Vec<(u8, u8)> {
+        let (mut inbox, mut heard) = (Inbox::default(), Vec::new());
         while self.0.receive(&mut inbox).is_ok_and(|received| received > 0) {
             heard.extend(inbox.iter().map(|packet| (packet.payload[1], packet.payload[2])));
         }
+        heard
+    }
+
+    /// What is advertised until each of these routers has been heard three times: who, with which priority.
+    pub fn hear(&self, ids: &[u8]) -> BTreeSet<(u8, u8)> {
+        let (mut heard, mut times) = (BTreeSet::new(), BTreeMap::<u8, u32>::new());
+        await_some("three advertisements of each", || {
+            for (id, priority) in self.drain_all() {
+                heard.insert((id, priority));
+                *times.entry(id).or_default() += 1;
+            }
+            let enough = |id| times.get(id).is_some_and(|times| *times >= 3);
+            ids.iter().all(enough).then_some(())
+        });
         heard
     }
 
