@@ -164,20 +164,22 @@ fn an_ordinary_user_gets_a_lab_or_one_sentence_about_sudo() {
         .unwrap();
     let binary = folder.path().join("holdfast-lab");
     fs::copy(env!("CARGO_BIN_EXE_holdfast-lab"), &binary).unwrap();
-    let mut command = Command::new("timeout");
+    let mut command = Command::new(&binary);
     command
-        .args(["--signal=INT", "2"])
-        .arg(&binary)
         .args(["up", "a"])
-        .current_dir("/");
+        .current_dir("/")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     if nix::unistd::Uid::effective().is_root() {
         command.uid(nobody).gid(nobody);
     }
-    let output = command.output().unwrap();
-    let (said, complained) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    );
+    let mut outer = command.spawn().unwrap();
+    let mut output = BufReader::new(outer.stdout.take().unwrap());
+    let mut said = String::new();
+    // A line when it is up, or the end.
+    output.read_line(&mut said).unwrap();
+    kill(Pid::from_raw(i32::try_from(outer.id()).unwrap()), Signal::SIGINT).unwrap();
+    let complained = String::from_utf8(outer.wait_with_output().unwrap().stderr).unwrap();
     if said.starts_with("A lab is up") {
         assert_eq!(complained, "");
     } else {
