@@ -24,11 +24,18 @@ fn address(name: &str) -> SocketAddr {
     SocketAddr::from_abstract_name(name).unwrap()
 }
 
+/// Takes the lock that nobody holds; but another test's child may, until it has become its program: it begins with all that is
+/// open here.
 async fn taken(name: &str) -> Lock {
-    match take(name).await.unwrap() {
-        Attempt::Taken(lock) => lock,
-        Attempt::Held(holder) => panic!("held by {holder:?}"),
-    }
+    let free = async {
+        loop {
+            match take(name).await.unwrap() {
+                Attempt::Taken(lock) => return lock,
+                Attempt::Held(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    };
+    timeout(LONG, free).await.expect("nobody holds the lock")
 }
 
 async fn held(name: &str) -> Holder {
