@@ -64,7 +64,7 @@ impl Meter {
     /// watch which of them hold what.
     ///
     /// # Errors
-    /// [`Error::System`](crate::Error::System) when a socket or a thread cannot be made.
+    /// [`Error::System`] when a socket or a thread cannot be made.
     pub fn start(client: &Node, nodes: &[Node], addresses: &[IpAddr]) -> Result<Self> {
         let epoch = Instant::now();
         let responders = nodes
@@ -85,7 +85,7 @@ impl Meter {
     /// Waits until `node` is the one that answers at `address`, and returns how long that took.
     ///
     /// # Errors
-    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    /// [`Error::TimedOut`] after `patience`.
     pub fn wait_for_answer(&self, address: IpAddr, node: &str, patience: Duration) -> Result<Duration> {
         let start = self.epoch.elapsed();
         wait_until(&format!("{node} answers at {address}"), patience, || {
@@ -99,7 +99,7 @@ impl Meter {
     /// Waits until exactly `nodes` hold `address`, and returns how long that took.
     ///
     /// # Errors
-    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    /// [`Error::TimedOut`] after `patience`.
     pub fn wait_for_holders(&self, address: IpAddr, nodes: &[&str], patience: Duration) -> Result<Duration> {
         let mut wanted = nodes.to_vec();
         wanted.sort_unstable();
@@ -115,7 +115,7 @@ impl Meter {
     /// Waits until one node holds `address` that is not `old`, and returns its name.
     ///
     /// # Errors
-    /// [`Error::TimedOut`](crate::Error::TimedOut) after `patience`.
+    /// [`Error::TimedOut`] after `patience`.
     pub fn wait_for_another_than(&self, old: &str, address: IpAddr, patience: Duration) -> Result<String> {
         let what = format!("another node than {old} holds {address} alone");
         wait_until(&what, patience, || {
