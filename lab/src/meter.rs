@@ -22,6 +22,10 @@ use crate::{
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(1);
 /// The client asks itself as well, over the same threads but over no network.
 const CONTROL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// How long one node and the next may both hold an address that moves, or neither, before somebody is told so.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// How often is looked who holds an address.
+const GLANCE: Duration = Duration::from_millis(5);
 /// How long after a window an answer to a question asked in it may still come.
 const GRACE: Duration = Duration::from_millis(20);
 
@@ -118,22 +122,40 @@ impl Meter {
     /// [`Error::TimedOut`] after `patience`.
     pub fn wait_for_another_than(&self, old: &str, address: IpAddr, patience: Duration) -> Result<String> {
         let what = format!("another node than {old} holds {address} alone");
-        wait_until(&what, patience, || {
-            let holders = self.holders(address);
-            thread::sleep(Duration::from_millis(5));
-            Ok(holders.len() == 1 && &*holders[0] != old)
-        })?;
-        self.only_holder(address)
+        self.wait_for_one(address, &what, patience, |node| node != old)
     }
 
-    /// The one node that holds `address`.
+    /// The one node that holds `address`. While one hands it to another, both do for a moment: that is waited for.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when none does, or several do.
+    /// [`Error::TimedOut`] when none does, or several do, for longer than that.
     pub fn only_holder(&self, address: IpAddr) -> Result<String> {
-        match &self.holders(address)[..] {
-            [one] => Ok(one.to_string()),
-            others => Err(Error::Invalid(format!("{others:?} hold {address}"))),
+        let what = format!("one node holds {address} alone");
+        self.wait_for_one(address, &what, HAND_OVER, |_| true)
+    }
+
+    fn wait_for_one(
+        &self,
+        address: IpAddr,
+        what: &str,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            let holders = self.holders(address);
+            if let [one] = &holders[..]
+                && wanted(one)
+            {
+                return Ok(one.to_string());
+            }
+            if start.elapsed() >= patience {
+                return Err(Error::TimedOut {
+                    what: format!("{what} ({holders:?} hold it now)"),
+                    after: patience,
+                });
+            }
+            thread::sleep(GLANCE);
         }
     }
 

@@ -35,9 +35,9 @@ impl Promise {
         .unanswered()
         .held_twice(Duration::from_millis(2500));
     /// Three probes of at most a second fail, and the address is handed over.
-    pub const PROBED: Self = Self::outage(Duration::from_secs(7)).unanswered();
+    pub const PROBED: Self = Self::outage(Duration::from_secs(7));
     /// The same, but the API server waits up to two seconds for its own etcd before it says that it is not ready.
-    pub const ETCD: Self = Self::outage(Duration::from_secs(9)).unanswered();
+    pub const ETCD: Self = Self::outage(Duration::from_secs(9));
     /// The address does not move, and the proxy leads new clients elsewhere as soon as the API server refuses them. One that is
     /// connected to an API server on its way out hears that it is not ready, until three checks, a second apart, have failed.
     pub const BEHIND_THE_PROXY: Self = Self {
@@ -50,14 +50,15 @@ impl Promise {
     /// Three probes of the service, a second apart, find nobody, and its address is handed over.
     pub const SERVICE_ENDED: Self = Self::UNDISTURBED.service(Duration::from_secs(5));
     /// The address is handed over, and nobody notices.
-    pub const HANDED_OVER: Self = Self::UNDISTURBED.unanswered();
+    pub const HANDED_OVER: Self = Self::UNDISTURBED;
     /// Nobody can serve until the quorum is back.
     pub const NO_QUORUM: Self = Self::outage(Duration::from_mins(4));
-    /// Two who cannot hear each other both hold the address. The one that is alone finds its API server without quorum, resigns,
-    /// hears nobody who takes over, takes the address again and announces it; who hears both follows it until the split ends.
+    /// Two who cannot hear each other both hold the address, and who hears both follows the one that took over: the one that is alone
+    /// finds its API server without quorum, and keeps the address without a word. If it reminds the neighbors of itself just
+    /// before it knows, the other one's second announcement, five seconds after the first, calls them back.
     pub const SPLIT: Self = Self {
-        established: Duration::from_secs(75),
-        ..Self::outage(Duration::from_secs(25)).held_twice(Duration::from_secs(45))
+        established: Duration::from_secs(12),
+        ..Self::outage(Duration::from_secs(10)).held_twice(Duration::from_secs(45))
     };
     /// Kernels are up at once here; kubelets, etcd and API servers start on two cores.
     pub const COLD_START: Self = Self::outage(Duration::from_mins(3));
@@ -72,8 +73,8 @@ impl Promise {
         }
     }
 
-    /// And a connection whose answer was under way as the address left may wait until its client gives it up: a kernel resets no
-    /// connection of an address that it does not have any more.
+    /// And a connection whose answer was under way as the address left may wait until its client gives it up: nobody is there who
+    /// could reset it before the address goes.
     const fn unanswered(self) -> Self {
         Self {
             established: Duration::from_secs(50),
