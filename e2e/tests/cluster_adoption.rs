@@ -132,29 +132,21 @@ fn of_a_file(node: &Node, group: &Group) -> Result<Agent> {
     Ok(agent)
 }
 
-fn says(agent: &Agent, text: &str) -> Result<()> {
-    wait_until(
-        &format!("an agent on {} says {text:?}", agent.node().name()),
-        SETTLED,
-        || Ok(agent.process.log()?.contains(text)),
-    )?;
-    Ok(())
-}
-
 fn adopted() -> Outcome {
     let mut stage = Stage::new()?;
     let start = Instant::now();
     // Before the cluster knows of the group, they wait and say for what.
     let mut daemons = NODES.map(|(name, _)| stage.start_daemon(name).unwrap());
     for daemon in &daemons {
-        says(
+        look::wait_for_log(
             daemon,
             "apply a VirtualIPGroup named control-plane with virtualRouterID: 100, interface: eth0",
+            SETTLED,
         )?;
     }
     stage.cluster.apply(&in_the_cluster(100))?;
     for daemon in &daemons {
-        says(daemon, "gave way to this one; taking over")?;
+        look::wait_for_log(daemon, "gave way to this one; taking over", SETTLED)?;
     }
     stage.cluster.console.wait_until_ready(GROUP, "a", SETTLED)?;
     let what = "both have said what they are";
@@ -184,7 +176,11 @@ fn adopted() -> Outcome {
     let start = Instant::now();
     assert!(stage.of_files[0].process.stop(PATIENCE)?.success());
     assert!(daemons[1].process.stop(PATIENCE)?.success());
-    says(&stage.of_files[1], "handed over to this one; taking over")?;
+    look::wait_for_log(
+        &stage.of_files[1],
+        "handed over to this one; taking over",
+        SETTLED,
+    )?;
     stage.nobody_noticed_since(start);
 
     // b is still one that takes over, and with a's agent of the cluster gone nothing is left on a.
@@ -199,9 +195,10 @@ fn differs() -> Outcome {
     let start = Instant::now();
     let daemon = stage.start_daemon("a")?;
     stage.cluster.apply(&in_the_cluster(17))?;
-    says(
+    look::wait_for_log(
         &daemon,
         "virtualRouterID is 17 here and 100 in the agent that runs",
+        SETTLED,
     )?;
     wait_until("the agent that runs knows who waits", PATIENCE, || {
         Ok(daemon.status()?["standbys"][0]["takeOver"] == true)
@@ -210,7 +207,7 @@ fn differs() -> Outcome {
     // Said right, it is adopted, and the node that has no agent of the cluster is no obstacle.
     let start = Instant::now();
     stage.cluster.apply(&in_the_cluster(100))?;
-    says(&daemon, "gave way to this one; taking over")?;
+    look::wait_for_log(&daemon, "gave way to this one; taking over", SETTLED)?;
     look::wait_for_state(&daemon, GROUP, "Active", PATIENCE)?;
     stage.nobody_noticed_since(start);
     Ok(())

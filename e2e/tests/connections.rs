@@ -491,9 +491,7 @@ fn standby() -> Outcome {
         Session::open(&watched.pair.scene.client, vip())?,
     ];
     let standby = Agent::start(&a, &web().priority(200).yaml(), &AgentOptions::default())?;
-    wait_until("the second agent stands by", PATIENCE, || {
-        Ok(standby.process.log()?.contains("standing by"))
-    })?;
+    look::wait_for_log(&standby, "standing by", PATIENCE)?;
     watched.pair.stop_a()?;
     look::wait_for_state(&standby, "web", "Active", PATIENCE)?;
     stays_on(&watched.pair.meter, vip(), "a", SECOND)?;

@@ -155,9 +155,7 @@ fn with_standby() -> Result<(Pair, Agent)> {
         &web().priority(200).yaml(),
         &AgentOptions::default(),
     )?;
-    wait_until("the second agent stands by", PATIENCE, || {
-        Ok(standby.process.log()?.contains("standing by"))
-    })?;
+    look::wait_for_log(&standby, "standing by", PATIENCE)?;
     Ok((pair, standby))
 }
 

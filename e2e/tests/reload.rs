@@ -87,9 +87,7 @@ fn unchanged() -> Outcome {
     let start = Instant::now();
     for agent in [a, b] {
         agent.process.signal(Signal::SIGHUP)?;
-        wait_until("it read the file", PATIENCE, || {
-            Ok(agent.process.log()?.contains("read again: no change"))
-        })?;
+        look::wait_for_log(agent, "read again: no change", PATIENCE)?;
     }
     a.write_configuration(&web().priority(200).yaml())?;
     thread::sleep(SECOND);

@@ -41,7 +41,6 @@ impl Departures {
     /// Whether one of these addresses is among them.
     pub fn concern(&self, bindings: &[Binding]) -> bool {
         let mut leaving = self.0.iter().flat_map(|departure| &departure.bindings);
-        !self.0.is_empty()
-            && leaving.any(|leaving| bindings.iter().any(|binding| binding.address == leaving.address))
+        leaving.any(|leaving| bindings.iter().any(|binding| binding.address == leaving.address))
     }
 }

@@ -12,7 +12,7 @@ mod secrets;
 
 pub use self::{
     blocks::Block,
-    names::Names,
+    names::{MACHINES, Names},
     proxy::Proxy,
     script::{Guide, Part},
     secrets::Printed,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use holdfast_lab::{Node, kubeadm::architecture};
 
 /// The guide's machines, those of the control plane first, and their addresses.
-const MACHINES: [(&str, &str); 4] = [
+pub const MACHINES: [(&str, &str); 4] = [
     ("cp-1", "10.0.0.11"),
     ("cp-2", "10.0.0.12"),
     ("cp-3", "10.0.0.13"),

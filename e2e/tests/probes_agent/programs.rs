@@ -189,9 +189,7 @@ pub fn standby() -> Outcome {
     let mut pair = pair(Scene::new()?, slower)?;
     let file = slower(&pair.scene.a).priority(200).yaml();
     let standby = Agent::start(&pair.scene.a, &file, &AgentOptions::default())?;
-    wait_until("the second agent stands by", PATIENCE, || {
-        Ok(standby.process.log()?.contains("standing by"))
-    })?;
+    look::wait_for_log(&standby, "standing by", PATIENCE)?;
     wait_until("the program hangs", PATIENCE, || {
         Ok(running(&pair.scene.a, "stubborn").len() == 3)
     })?;

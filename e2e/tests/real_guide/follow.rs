@@ -5,14 +5,14 @@ use std::{thread, time::Duration};
 use holdfast_api::yaml;
 use holdfast_e2e::{
     Result,
-    guide::{Part, Printed},
+    guide::{MACHINES, Part, Printed},
     outages::Promise,
 };
 use holdfast_lab::wait_until;
 
 use crate::{
     proxy,
-    world::{GUIDES, Layout, PATIENCE, PLANE, VIP, WORKER, World},
+    world::{Layout, PATIENCE, PLANE, VIP, WORKER, World},
 };
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/holdfast.yaml";
@@ -106,8 +106,10 @@ fn second_section(world: &World) -> Result<Printed> {
 /// The second and the third node: their file differs in their own name and address.
 fn third_section(world: &World, printed: &Printed) -> Result<()> {
     let join = world.guide.block(Part::JoinFile)?;
-    for (name, address) in world.plane().into_iter().zip(GUIDES).skip(1) {
-        let own = join.replace(PLANE[1], name).replace(GUIDES[1], address);
+    let (second, its_address) = MACHINES[1];
+    let plane = world.plane().len();
+    for (name, address) in &MACHINES[1..plane] {
+        let own = join.replace(second, name).replace(its_address, address);
         let own = endpoint(world, "apiServerEndpoint", &world.names.put_into(&own))?;
         let own = printed.put_into(&own)?;
         world.member(name)?.machine().write("/root/join.yaml", own)?;

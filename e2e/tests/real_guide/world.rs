@@ -10,7 +10,7 @@ use std::{
 
 use holdfast_e2e::{
     Result,
-    guide::{Guide, Names, Part, Proxy},
+    guide::{Guide, MACHINES, Names, Part, Proxy},
     outages::{Client, Connection, Promise, Row, Service, Story},
 };
 use holdfast_lab::{
@@ -24,11 +24,9 @@ use holdfast_lab::{
 /// The control plane's address.
 pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
 /// The control plane's nodes, as the guide calls them.
-pub const PLANE: [&str; 3] = ["cp-1", "cp-2", "cp-3"];
+pub const PLANE: [&str; 3] = [MACHINES[0].0, MACHINES[1].0, MACHINES[2].0];
 /// The worker, likewise.
-pub const WORKER: &str = "worker-1";
-/// Their addresses in the guide.
-pub const GUIDES: [&str; 3] = ["10.0.0.11", "10.0.0.12", "10.0.0.13"];
+pub const WORKER: &str = MACHINES[3].0;
 /// How long a container, a Node or a leader may take to be there again, on two cores that run four nodes.
 pub const PATIENCE: Duration = Duration::from_mins(3);
 /// How long after a step its last effect may come.
