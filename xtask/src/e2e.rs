@@ -6,7 +6,7 @@ use crate::assets::Kubernetes;
 use crate::deps::{self, Purpose};
 use crate::previous::Revision;
 use crate::workspace::Workspace;
-use crate::{assets, images, process, system};
+use crate::{assets, images, process, system, test_programs};
 
 /// The tests, one after the other; the tiers of `make test` leave them out.
 const TESTS: [&str; 2] = ["real_cluster", "real_guide"];
@@ -66,25 +66,32 @@ pub fn run(workspace: &Workspace, run: &Run) -> Result<()> {
         .transpose()?;
     let build = workspace.build_folder();
     let (variable, version) = run.kubernetes.environment();
-    let mut test = workspace.cargo(&["test", "--locked", "--no-fail-fast", "-p", "holdfast-e2e"]);
-    test.args(TESTS.iter().flat_map(|name| ["--test", name]))
-        .args(["--", "--nocapture"])
-        .env(variable, version)
-        .env("HOLDFAST_IMAGES", build.join("images"))
-        // The very program that is in the image.
-        .env(
-            "HOLDFAST_AGENT",
-            build.join(arch.target()).join("dist/holdfast-agent"),
-        );
-    if let Some(previous) = previous {
-        test.env("HOLDFAST_PREVIOUS", previous.commit)
-            .env("HOLDFAST_PREVIOUS_IMAGES", previous.images);
+    let mut failed = Vec::new();
+    // The terminal's signals reach the tests too, whose sandboxes take everything down.
+    for mut test in test_programs::build(workspace)?.select(|program| TESTS.contains(&&*program.name)) {
+        test.arg("--nocapture")
+            .env(variable, version)
+            .env("HOLDFAST_IMAGES", build.join("images"))
+            // The very program that is in the image.
+            .env(
+                "HOLDFAST_AGENT",
+                build.join(arch.target()).join("dist/holdfast-agent"),
+            );
+        if let Some(previous) = &previous {
+            test.env("HOLDFAST_PREVIOUS", &previous.commit)
+                .env("HOLDFAST_PREVIOUS_IMAGES", &previous.images);
+        }
+        if run.write {
+            test.env("HOLDFAST_E2E_WRITE", workspace.root().join("docs/reliability.md"));
+        }
+        if let Err(error) = process::run(&mut test) {
+            failed.push(error.to_string());
+        }
     }
-    if run.write {
-        test.env("HOLDFAST_E2E_WRITE", workspace.root().join("docs/reliability.md"));
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
     }
-    // A signal of the terminal's reaches the test, whose sandbox takes everything down.
-    process::become_command(&mut test)
+    Ok(())
 }
 
 #[cfg(test)]

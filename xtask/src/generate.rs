@@ -53,28 +53,24 @@ const SHOWING_EXAMPLES: &[&str] = &[
 /// Writes every generated part; with `check`, only compares, and fails if something differs.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
     // The chart holds copies of what the API's crate writes.
-    api_files(workspace, check)
-        .and(program_files(workspace, check))
+    written_by_crates(workspace, check)
         .and(chart::run(workspace, check))
         .and(sections(workspace, check))
         .and(shown_examples(workspace, check))
 }
 
-/// The CustomResourceDefinitions and docs/reference. The API's crate writes them, so that this tool builds without it.
-fn api_files(workspace: &Workspace, check: bool) -> Result<()> {
-    let mut api = workspace.cargo(&["run", "--quiet", "--locked", "-p", "holdfast-api"]);
-    api.args(["--example", "generate", "--"]);
-    process::run(api.args(check.then_some("--check")))
-}
-
-/// The reference of command lines and metrics. A test of its crate compares it, because tests build both programs anyway and this
-/// check would build them once more.
-fn program_files(workspace: &Workspace, check: bool) -> Result<()> {
+/// What other crates write of themselves, so that this tool builds without them: the API's the CustomResourceDefinitions and their
+/// reference, holdfast-reference that of command lines and metrics. Tests of theirs compare it, because tests build them anyway and
+/// this check would build them once more.
+fn written_by_crates(workspace: &Workspace, check: bool) -> Result<()> {
     if check {
-        println!("  docs/reference/cli.md and metrics.md are compared by a test of holdfast-reference");
+        println!("  crds and docs/reference are compared by tests of holdfast-api and holdfast-reference");
         return Ok(());
     }
-    process::run(&mut workspace.cargo(&["run", "--quiet", "--locked", "-p", "holdfast-reference"]))
+    let run = ["run", "--quiet", "--locked", "-p"];
+    let mut api = workspace.cargo(&run);
+    process::run(api.args(["holdfast-api", "--example", "generate"]))?;
+    process::run(workspace.cargo(&run).arg("holdfast-reference"))
 }
 
 fn sections(workspace: &Workspace, check: bool) -> Result<()> {

@@ -30,6 +30,7 @@ mod previous;
 mod process;
 mod system;
 mod tally;
+mod test_programs;
 mod tiers;
 mod workspace;
 

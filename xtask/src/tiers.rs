@@ -1,6 +1,5 @@
 //! `make test`: the steps of all tiers, run one after another, and where the time went.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -8,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::deps::{self, Purpose};
 use crate::tally::Tally;
+use crate::test_programs::{self, TestProgram};
 use crate::workspace::Workspace;
 use crate::{assets, book, deny, generate, links, manifest, process};
 
@@ -71,7 +71,7 @@ const STEPS: &[Step] = &[
     Step::new("dependencies", Tier::Fast, |workspace, _| deny::run(workspace)),
     Step::new("documentation", Tier::Fast, documentation),
     Step::new("unit", Tier::Fast, unit_tests),
-    Step::new("build", Tier::Lab, build_for_lab),
+    Step::new("build", Tier::Lab, build),
     Step::new("agent", Tier::Lab, agent_tests),
     Step::new("lab", Tier::Lab, lab_tests),
     Step::new("e2e", Tier::Lab, e2e_tests),
@@ -81,12 +81,15 @@ const STEPS: &[Step] = &[
     Step::new("manifest", Tier::Api, |workspace, _| {
         manifest::run(workspace, true)
     }),
-    Step::new("programs", Tier::Api, build_for_api),
+    Step::new("programs", Tier::Api, build),
     Step::new("cluster", Tier::Api, cluster_tests),
 ];
 
-/// The crates whose own test binaries work on network namespaces; they run in the lab tier and the API tier.
-const NEED_NAMESPACES: [&str; 3] = ["holdfast-agent", "holdfast-lab", "holdfast-e2e"];
+/// The crates whose test programs work on network namespaces.
+const NEED_NAMESPACES: [&str; 3] = ["holdfast-agent", "holdfast-lab", SYSTEM_TESTS];
+
+/// The crate that tests whole systems.
+const SYSTEM_TESTS: &str = "holdfast-e2e";
 
 /// What the names of the tests begin with that need an API server.
 const NEEDS_API_SERVER: &str = "cluster_";
@@ -219,68 +222,65 @@ fn documentation(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 }
 
 fn unit_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let mut rest = cargo_test(workspace);
-    for name in NEED_NAMESPACES {
-        rest.args(["--exclude", name]);
+    let mut tests = test_programs::cargo(workspace);
+    tests.args(["--lib", "--bins"]);
+    let programs = test_programs::all(workspace)?;
+    for program in programs
+        .iter()
+        .filter(|program| needs(program) == Some(Tier::Fast))
+    {
+        tests.args(["--test", &program.name]);
     }
-    let mut inner = cargo_test(workspace);
-    inner.args(["--lib", "--bins"]);
-    for name in NEED_NAMESPACES {
-        inner.args(["-p", name]);
-    }
-    process::run_tests(rest.arg("--workspace"), tally).and(process::run_tests(&mut inner, tally))
+    let mut examples = test_programs::cargo(workspace);
+    process::run_tests(&mut tests, tally).and(process::run_tests(examples.arg("--doc"), tally))
 }
 
-fn build_for_lab(workspace: &Workspace, _: &mut Tally) -> Result<()> {
+/// Builds what the tests of the lab and the API tier are, and what they run.
+fn build(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     workspace.build_release()?;
-    let mut tests = cargo_test(workspace);
-    for name in NEED_NAMESPACES {
-        tests.args(["-p", name]);
-    }
-    process::run(tests.arg("--no-run"))
+    test_programs::build(workspace).map(drop)
 }
 
 fn agent_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    process::run_tests(
-        cargo_test(workspace).args(["-p", "holdfast-agent", "--test", "*"]),
-        tally,
-    )
+    tests_of("holdfast-agent", Tier::Lab, workspace, tally)
 }
 
 fn lab_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    process::run_tests(
-        cargo_test(workspace).args(["-p", "holdfast-lab", "--test", "*"]),
-        tally,
-    )
+    tests_of("holdfast-lab", Tier::Lab, workspace, tally)
 }
 
 fn e2e_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    system_tests(workspace, tally, |name| !name.starts_with(NEEDS_API_SERVER))
-}
-
-fn build_for_api(workspace: &Workspace, _: &mut Tally) -> Result<()> {
-    workspace.build_release()?;
-    process::run(cargo_test(workspace).args(["-p", "holdfast-e2e", "--no-run"]))
+    tests_of(SYSTEM_TESTS, Tier::Lab, workspace, tally)
 }
 
 fn cluster_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    system_tests(workspace, tally, |name| name.starts_with(NEEDS_API_SERVER))
+    tests_of(SYSTEM_TESTS, Tier::Api, workspace, tally)
 }
 
-/// Runs the tests of e2e/tests whose names are `wanted`.
-fn system_tests(workspace: &Workspace, tally: &mut Tally, wanted: impl Fn(&str) -> bool) -> Result<()> {
-    let mut tests = cargo_test(workspace);
-    tests.args(["-p", "holdfast-e2e"]);
-    let names = workspace.system_tests()?;
-    let names = names.iter().filter(|name| !name.starts_with(STANDS_ALONE));
-    for name in names.filter(|name| wanted(name)) {
-        tests.args(["--test", name]);
+/// Runs the test programs of one crate that belong to a tier, all of them even if one fails.
+fn tests_of(package: &str, tier: Tier, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let wanted = |program: &TestProgram| program.package == package && needs(program) == Some(tier);
+    let mut failed = Vec::new();
+    for mut program in test_programs::build(workspace)?.select(wanted) {
+        let program = workspace.with_release_binaries(&mut program);
+        if let Err(error) = process::run_tests(program, tally) {
+            failed.push(error.to_string());
+        }
     }
-    process::run_tests(workspace.with_release_binaries(&mut tests), tally)
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
 }
 
-fn cargo_test(workspace: &Workspace) -> Command {
-    workspace.cargo(&["test", "--locked", "--no-fail-fast"])
+/// The tier that runs a test program; none runs what has a target of its own.
+fn needs(program: &TestProgram) -> Option<Tier> {
+    match program.name.as_str() {
+        name if name.starts_with(STANDS_ALONE) => None,
+        name if name.starts_with(NEEDS_API_SERVER) => Some(Tier::Api),
+        _ if NEED_NAMESPACES.contains(&program.package.as_str()) => Some(Tier::Lab),
+        _ => Some(Tier::Fast),
+    }
 }
 
 #[cfg(test)]
@@ -318,15 +318,19 @@ mod tests {
     }
 
     #[test]
-    fn there_are_system_tests_with_and_without_an_api_server() {
-        let names = Workspace::open().unwrap().system_tests().unwrap();
-        let (with, without): (Vec<_>, Vec<_>) =
-            names.iter().partition(|name| name.starts_with(NEEDS_API_SERVER));
-        assert!(!with.is_empty() && !without.is_empty(), "{names:?}");
-        assert!(
-            names.iter().any(|name| name == "probes_agent"),
-            "a folder is a test too: {names:?}"
-        );
+    fn every_tier_has_tests_and_a_real_cluster_is_none_of_them() {
+        let programs = test_programs::all(&Workspace::open().unwrap()).unwrap();
+        for (name, tier) in [
+            ("state_machine", Some(Tier::Fast)),
+            ("socket", Some(Tier::Lab)),
+            ("teardown", Some(Tier::Lab)),
+            ("probes_agent", Some(Tier::Lab)),
+            ("cluster_use", Some(Tier::Api)),
+            ("real_guide", None),
+        ] {
+            let program = programs.iter().find(|program| program.name == name).unwrap();
+            assert_eq!(needs(program), tier, "{name}");
+        }
     }
 
     #[test]

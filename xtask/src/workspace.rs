@@ -1,7 +1,6 @@
 //! Where things are in this checkout and its build folder, and how cargo is called in it.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,21 +79,5 @@ impl Workspace {
         command
             .env("HOLDFAST_AGENT", self.release_binary("holdfast-agent"))
             .env("HOLDFAST_OPERATOR", self.release_binary("holdfast-operator"))
-    }
-
-    /// The whole-system tests, each a file or a folder of e2e/tests, by name and sorted.
-    pub fn system_tests(&self) -> Result<Vec<String>> {
-        let folder = self.root.join("e2e/tests");
-        let unreadable = || format!("cannot list {}", folder.display());
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(unreadable)? {
-            let path = entry.with_context(unreadable)?.path();
-            let is_test = path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").exists();
-            if let Some(name) = path.file_stem().filter(|_| is_test) {
-                names.push(name.to_string_lossy().into_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
     }
 }

@@ -28,6 +28,9 @@ use holdfast_lab::{
 /// How soon a client on the old holder is to know, counted from when the address was seen to have left.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
+/// How long a client waits before it gives up: longer than any case takes to tell it.
+const FOR_LONG: Duration = Duration::from_mins(1);
+
 /// How long a client is watched that is to be left alone.
 const A_WHILE: Duration = Duration::from_millis(700);
 
@@ -227,7 +230,7 @@ impl Watched {
         let idle = Session::open(&pair.scene.a, vip())?;
         assert_eq!(idle.server, "a");
         Ok(Self {
-            idle: idle.wait(PATIENCE),
+            idle: idle.wait(FOR_LONG),
             pair,
             _services: services,
         })
@@ -328,7 +331,7 @@ fn waiting_for_an_answer() -> Outcome {
         let ask = |address| -> Result<(IpAddr, Waiting)> {
             let session = Session::open(&client, address)?;
             assert_eq!(session.server, of, "{address}");
-            Ok((address, session.ask(PATIENCE)?))
+            Ok((address, session.ask(FOR_LONG)?))
         };
         [vip(), v6].into_iter().map(ask).collect()
     };
@@ -362,7 +365,7 @@ fn waiting_for_an_answer() -> Outcome {
 
 fn kept() -> Outcome {
     let mut watched = Watched::start(&["--keep-connections"])?;
-    let elsewhere = Session::open(&watched.pair.scene.client, vip())?.ask(PATIENCE)?;
+    let elsewhere = Session::open(&watched.pair.scene.client, vip())?.ask(FOR_LONG)?;
     let start = Instant::now();
     watched.pair.stop_a()?;
     watched.pair.settle_on("b")?;
@@ -397,7 +400,7 @@ fn preempted() -> Outcome {
     let b = watched.pair.scene.b.clone();
     let idle = Session::open(&b, vip())?;
     assert_eq!(idle.server, "b");
-    watched.idle = idle.wait(PATIENCE);
+    watched.idle = idle.wait(FOR_LONG);
     let _better = pair::agent(&watched.pair.scene.a, &[web().priority(200)])?;
     watched.pair.settle_on("a")?;
     let left = Instant::now();
@@ -429,8 +432,7 @@ fn thawed() -> Outcome {
 fn restarted_too_late() -> Outcome {
     let mut watched = Watched::start(&[])?;
     let a = watched.pair.scene.a.clone();
-    // Until it is written down that the node is Active.
-    stays_on(&watched.pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(watched.pair.on_a.agent()?, "web", PATIENCE)?;
     watched.pair.on_a.process().kill()?;
     watched.pair.settle_on("b")?;
     let mut newer = Session::open(&a, vip())?;
@@ -447,7 +449,7 @@ fn restarted_too_late() -> Outcome {
 fn restarted_as_another() -> Outcome {
     let mut watched = Watched::of(&web().interval(SECOND), &[])?;
     let a = watched.pair.scene.a.clone();
-    stays_on(&watched.pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(watched.pair.on_a.agent()?, "web", PATIENCE)?;
     watched.pair.on_a.process().kill()?;
     let other = Group::new("web", 52).address("10.77.0.100/24").priority(1);
     let other = other.interval(Duration::from_secs(5));
@@ -469,8 +471,7 @@ fn restarted_in_time() -> Outcome {
         Session::open(&a, vip())?,
         Session::open(&watched.pair.scene.client, vip())?,
     ];
-    // Until it is written down that the node is Active.
-    stays_on(&watched.pair.meter, vip(), "a", SECOND / 2)?;
+    look::wait_until_noted(watched.pair.on_a.agent()?, "web", PATIENCE)?;
     let killed = Instant::now();
     watched.pair.on_a.process().kill()?;
     let again = pair::agent(&a, &[group.priority(200)])?;
