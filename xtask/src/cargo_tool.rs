@@ -33,11 +33,13 @@ impl CargoTool {
                 "install",
                 "--quiet",
                 "--locked",
+                // It runs for seconds, and to optimise it takes minutes.
+                "--debug",
                 "--version",
                 self.version,
                 "--root",
             ]);
-            install.arg(&folder);
+            install.arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "false");
             if let Some(features) = self.features {
                 install.args(["--no-default-features", "--features", &features.join(",")]);
             }
