@@ -4,13 +4,17 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path`, readable by its owner alone, and returns when they are on disk.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    replace(path, Path::new(&temporary), bytes)
+    replace(path, &beside(path), bytes)
+}
+
+/// Removes what was written to `path`, and what a killed writer left beside it.
+pub fn remove(path: &Path) -> io::Result<()> {
+    remove_file(path)?;
+    remove_file(&beside(path))
 }
 
 /// The same in a folder whose every file is read by somebody: what is not complete has a name that begins with a dot, and is
@@ -24,12 +28,23 @@ pub fn write_hidden(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, &temporary, bytes).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
+/// Where a file is until it is complete.
+fn beside(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    temporary.into()
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     // What a killed agent left, and whatever else goes by that name: its mode and its target are not ours.
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_file(temporary)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -72,6 +87,20 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_with_what_a_killed_writer_left_and_need_not_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.json");
+        write(&path, b"whole").unwrap();
+        fs::write(folder.path().join("node.json.new"), "half of").unwrap();
+        remove(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        remove(&path).unwrap();
+        remove(&folder.path().join("nowhere/node.json")).unwrap();
+        fs::create_dir(&path).unwrap();
+        remove(&path).unwrap_err();
     }
 
     #[test]

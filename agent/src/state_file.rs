@@ -126,6 +126,7 @@ impl Tracker {
 /// Writes the file in the background: the latest state, however many there were since the last write.
 #[derive(Debug)]
 pub struct Writer {
+    path: PathBuf,
     latest: watch::Sender<Predecessor>,
     task: JoinHandle<()>,
 }
@@ -136,7 +137,8 @@ impl Writer {
         let (latest, states) = watch::channel(initial);
         Self {
             latest,
-            task: tokio::spawn(write_latest(path, states)),
+            task: tokio::spawn(write_latest(path.clone(), states)),
+            path,
         }
     }
 
@@ -147,10 +149,25 @@ impl Writer {
 
     /// Waits until the last state is written.
     pub async fn finish(self) {
-        let Self { latest, task } = self;
+        let Self { latest, task, .. } = self;
         drop(latest);
         // It ends by itself when the sender is gone; a panic in it was logged by the runtime.
         let _ = task.await;
+    }
+
+    /// Removes the file: every group was given up, and nothing is left to the next agent.
+    pub async fn remove(self) {
+        let path = self.path.clone();
+        self.finish().await;
+        let target = path.clone();
+        let removed = tokio::task::spawn_blocking(move || durable::remove(&target)).await;
+        if let Err(error) = removed.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            tracing::warn!(
+                "removing the state file {}, which nobody needs any more: {error}; delete it if this node is to forget what it \
+                 served",
+                path.display()
+            );
+        }
     }
 }
 

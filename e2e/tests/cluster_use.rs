@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeSet,
     net::IpAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -12,9 +13,11 @@ use holdfast_api::v1alpha1::MemberState;
 use holdfast_e2e::{
     Result,
     cluster::{Cluster, SETTLED, VIP, conditions, group, serving, web},
+    look,
     pair::{PATIENCE, settle_on, unnoticed},
 };
 use holdfast_lab::{
+    Agent,
     harness::{Case, Outcome, main as run},
     kubernetes::{ControlPlaneOptions, OperatorOptions},
     wait_until,
@@ -130,7 +133,7 @@ fn as_a_person_reads_it(cluster: &Cluster, id: i32) -> Outcome {
 }
 
 fn deleted() -> Outcome {
-    let (cluster, meter) = serving()?;
+    let (mut cluster, meter) = serving()?;
     let start = Instant::now();
     cluster
         .plane
@@ -148,7 +151,43 @@ fn deleted() -> Outcome {
     // The name is free again, and so is the address.
     cluster.apply(&web())?;
     cluster.console.wait_until_ready("web", "a", SETTLED)?;
-    settle_on(&meter, &[VIP], "a")
+    settle_on(&meter, &[VIP], "a")?;
+
+    // An agent that ends keeps what it was told for the next one, until all of it has been taken back.
+    let folders = |agent: &Agent| [agent.cache_folder(), agent.run_folder().to_owned()];
+    let [cache, run] = folders(cluster.agent("b")?);
+    stop(&mut cluster, "b")?;
+    assert_eq!(files_in(&cache)?, ["node.json", "secrets.json"]);
+    assert_eq!(files_in(&run)?, NOTHING);
+    cluster.start_agent("b")?;
+    look::wait_for_state(cluster.agent("b")?, "web", "Backup", PATIENCE)?;
+    cluster
+        .plane
+        .kubectl(&["delete", "vipg", "web", "--timeout=20s"])?;
+    for node in ["a", "b"] {
+        let folders = folders(cluster.agent(node)?);
+        stop(&mut cluster, node)?;
+        for folder in folders {
+            assert_eq!(files_in(&folder)?, NOTHING, "{} of {node}", folder.display());
+        }
+    }
+    Ok(())
+}
+
+const NOTHING: [&str; 0] = [];
+
+fn stop(cluster: &mut Cluster, node: &str) -> Outcome {
+    let agent = cluster.agents.get_mut(node).unwrap();
+    assert!(agent.process.stop(PATIENCE)?.success());
+    Ok(())
+}
+
+fn files_in(folder: &Path) -> Result<Vec<String>> {
+    let mut names = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
 }
 
 fn protected() -> Outcome {

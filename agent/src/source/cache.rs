@@ -176,6 +176,14 @@ impl Cache {
         Ok(())
     }
 
+    /// Removes what was kept.
+    pub fn remove(&self) -> io::Result<()> {
+        // Passwords first: whenever this is interrupted, none is left that nothing uses.
+        [SECRETS, NODE]
+            .iter()
+            .try_for_each(|name| durable::remove(&self.folder.join(name)))
+    }
+
     fn put(&self, name: &str, stored: &Stored, payload: &impl Serialize) -> io::Result<()> {
         let payload = serde_json::to_value(payload)?;
         let envelope = Envelope {

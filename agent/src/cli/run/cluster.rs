@@ -188,15 +188,32 @@ impl Membership {
         }
     }
 
-    /// Ends after the groups were handed over to other nodes.
-    pub async fn leave(self, in_a_hurry: bool) {
+    /// Ends after the groups were handed over to other nodes. What the next start would not miss does not stay on the disk.
+    pub async fn leave(self, instructions: &Instructions, in_a_hurry: bool) {
         let (report, write) = if in_a_hurry {
             (HASTY, HASTY)
         } else {
             (LAST_REPORT, LAST_WRITE)
         };
+        let (writer, cache) = (self.cache, self.cluster.cache);
         self.reporter.finish(report).await;
+        let last = async {
+            writer.finish().await;
+            if instructions.are_forgettable() {
+                remove(cache).await;
+            }
+        };
         // What is not written now is told again by the API.
-        let _ = tokio::time::timeout(write, self.cache.finish()).await;
+        let _ = tokio::time::timeout(write, last).await;
+    }
+}
+
+async fn remove(cache: Cache) {
+    let folder = cache.folder().display().to_string();
+    let removed = tokio::task::spawn_blocking(move || cache.remove()).await;
+    if let Err(error) = removed.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        tracing::warn!(
+            "removing the cache in {folder}, which nobody needs any more: {error}; delete the files there if nobody runs there again"
+        );
     }
 }

@@ -124,9 +124,9 @@ impl Running<'_> {
         match end {
             End::Stopped => {
                 if let Some(membership) = self.membership {
-                    membership.leave(self.hurried).await;
+                    membership.leave(&self.agent.instructions, self.hurried).await;
                 }
-                self.writer.finish().await;
+                self.writer.remove().await;
                 Ok(Ended::Told)
             }
             End::Yielded(predecessor, heir) => {

@@ -91,6 +91,17 @@ fn what_was_kept_is_read_again_and_is_for_its_owner_alone() {
 }
 
 #[test]
+fn what_is_removed_leaves_nothing_and_can_be_written_again() {
+    let place = Place::new();
+    place.cache().remove().unwrap();
+    place.cache().write(&stored(100), None).unwrap();
+    place.cache().remove().unwrap();
+    assert_eq!(fs::read_dir(place.path("cache")).unwrap().count(), 0);
+    place.cache().write(&stored(101), None).unwrap();
+    assert_eq!(place.cache().read(), Some(stored(101)));
+}
+
+#[test]
 fn a_password_is_printed_as_stars() {
     let shown = format!("{:?}", stored(100));
     assert!(shown.contains("***") && !shown.contains("pw100"), "{shown}");

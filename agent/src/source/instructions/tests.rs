@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_api::model::probe::{self, Material, Trust};
+use holdfast_api::render::NodeFacts;
 use serde_json::json;
 
 use super::super::api::SecretNews;
@@ -97,6 +98,46 @@ fn what_the_disk_says_counts_until_the_api_was_heard() {
     let older = Stored::default();
     node.recall(Some(older));
     assert_eq!(node.merged.spec, standby.merged.spec);
+}
+
+/// This node's object when it says this of its groups.
+fn told_of(groups: &serde_json::Value) -> Heard {
+    Heard::Told(Arc::new(
+        Told::read(json!({ "clusterUID": "c", "groups": groups }), 6).unwrap(),
+    ))
+}
+
+#[test]
+fn what_is_kept_may_go_when_the_api_has_taken_everything_back() {
+    let mut node = instructions(None);
+    assert!(!node.are_forgettable(), "another version may have kept something");
+    node.learn(told(3), Some(data(b"opensesa")));
+    assert!(!node.are_forgettable());
+    node.learn(told_of(&json!([])), None);
+    assert!(!node.are_forgettable(), "absence is not an instruction");
+    let withdrawn = told_of(&json!([{ "name": "web", "generation": 4, "deleted": true }]));
+    node.learn(withdrawn, None);
+    assert!(node.are_forgettable());
+    node.learn(told_of(&json!([])), None);
+    assert!(node.are_forgettable());
+    assert!(
+        !instructions(node.stored()).are_forgettable(),
+        "nothing was heard since"
+    );
+}
+
+#[test]
+fn what_was_withdrawn_is_kept_where_a_file_may_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::new(folder.path(), NodeFacts::default());
+    let mut node = Instructions::of_cluster(Some(files), None, "holdfast-system", Access::default()).0;
+    node.learn(told_of(&json!([])), None);
+    assert!(node.are_forgettable());
+    node.learn(
+        told_of(&json!([{ "name": "web", "generation": 4, "deleted": true }])),
+        None,
+    );
+    assert!(!node.are_forgettable());
 }
 
 #[test]

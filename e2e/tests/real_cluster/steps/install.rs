@@ -12,6 +12,10 @@ const NAMESPACE: &str = "holdfast-system";
 const GROUP: &str = "vipg/control-plane";
 /// Where the static Pod's manifest is put when it is to go.
 const ASIDE: &str = "/etc/kubernetes/holdfast.yaml";
+/// Where the chart's agents keep what the cluster said.
+const CACHE: &str = "/var/lib/holdfast";
+/// Where an agent's socket is, and which groups it is Active for.
+const RUN: &str = "/run/holdfast";
 
 /// `helm install`, and the group of the static Pods becomes an object.
 pub fn helm_install(world: &mut World) -> Result<()> {
@@ -151,7 +155,21 @@ pub fn uninstalled(world: &mut World) -> Result<()> {
     for name in PLANE.into_iter().chain([WORKER]) {
         nothing_is_left(world, name, name == active)?;
     }
+    for folder in [CACHE, RUN] {
+        assert_eq!(files(world, WORKER, folder)?, "", "{folder} of {WORKER}");
+    }
+    // Its agent left the group to the static Pod's, and would have come back to it.
+    for name in PLANE {
+        assert_ne!(files(world, name, CACHE)?, "", "what {name} was told");
+        world.member(name).machine().run("rm", &["-rf", CACHE])?;
+    }
     Ok(())
+}
+
+/// What is in a folder of the node, but for folders.
+fn files(world: &mut World, name: &str, folder: &str) -> Result<String> {
+    let machine = world.member(name).machine();
+    Ok(machine.run("find", &[folder, "!", "-type", "d"])?)
 }
 
 /// Neither address, nor a route to one, nor a link or a table of Holdfast's is on the node, but for the control plane's address where
