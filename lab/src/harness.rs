@@ -36,7 +36,7 @@ use std::{
 
 use nix::sys::{prctl, signal::Signal};
 
-use crate::{error::Doing as _, logs, sandbox};
+use crate::{error::Doing as _, logs, sandbox, stolen};
 
 /// The variable that tells a child which case it is.
 const CASE: &str = "HOLDFAST_LAB_CASE";
@@ -194,6 +194,7 @@ fn run_child(case: &Case, nocapture: bool) -> std::result::Result<(), String> {
         }
         command.spawn()
     };
+    let stolen = stolen::so_far();
     let mut child = start().map_err(|error| format!("cannot start the case: {error}"))?;
     let deadline = Instant::now() + case.timeout;
     let verdict = loop {
@@ -211,7 +212,7 @@ fn run_child(case: &Case, nocapture: bool) -> std::result::Result<(), String> {
     };
     let said =
         read_from_start(output).unwrap_or_else(|error| format!("(its output cannot be read: {error})"));
-    Err(format!("{said}{verdict}"))
+    Err(format!("{said}{verdict}{}", stolen::since(stolen)))
 }
 
 fn read_from_start(mut file: fs::File) -> io::Result<String> {

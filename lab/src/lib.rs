@@ -47,6 +47,7 @@ mod responder;
 mod rtnetlink;
 pub mod sandbox;
 pub mod service;
+mod stolen;
 mod sys;
 pub mod timeline;
 mod watch;
