@@ -66,9 +66,10 @@ pub fn run(workspace: &Workspace, run: &Run) -> Result<()> {
         .transpose()?;
     let build = workspace.build_folder();
     let (variable, version) = run.kubernetes.environment();
-    let mut failed = Vec::new();
+    let programs = test_programs::build(workspace)?;
+    let tests = programs.select(|program| TESTS.contains(&&*program.name));
     // The terminal's signals reach the tests too, whose sandboxes take everything down.
-    for mut test in test_programs::build(workspace)?.select(|program| TESTS.contains(&&*program.name)) {
+    test_programs::run_all(tests, |test| {
         test.arg("--nocapture")
             .env(variable, version)
             .env("HOLDFAST_IMAGES", build.join("images"))
@@ -84,14 +85,8 @@ pub fn run(workspace: &Workspace, run: &Run) -> Result<()> {
         if run.write {
             test.env("HOLDFAST_E2E_WRITE", workspace.root().join("docs/reliability.md"));
         }
-        if let Err(error) = process::run(&mut test) {
-            failed.push(error.to_string());
-        }
-    }
-    if !failed.is_empty() {
-        bail!("{}", failed.join("; "));
-    }
-    Ok(())
+        process::run(test)
+    })
 }
 
 #[cfg(test)]

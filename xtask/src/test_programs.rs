@@ -24,8 +24,9 @@ pub struct TestProgram {
     manifest: PathBuf,
 }
 
-/// Those that are built, by name.
-pub struct Built(BTreeMap<String, (TestProgram, PathBuf)>);
+/// All of them, built: each with its executable.
+#[derive(Debug)]
+pub struct Built(Vec<(TestProgram, PathBuf)>);
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -80,7 +81,24 @@ pub fn build(workspace: &Workspace) -> Result<Built> {
         "--message-format",
         "json-render-diagnostics",
     ]);
-    Ok(Built::find(programs, &process::output(&mut build)?))
+    Built::find(programs, &process::output(&mut build)?)
+}
+
+/// Has each of `programs` run, also when one has failed. That there are none is a failure too.
+pub fn run_all(
+    programs: impl Iterator<Item = Command>,
+    mut run: impl FnMut(&mut Command) -> Result<()>,
+) -> Result<()> {
+    let mut programs = programs.peekable();
+    if programs.peek().is_none() {
+        bail!("there is no test program to run");
+    }
+    let failed = programs.filter_map(|mut program| run(&mut program).err());
+    let failed: Vec<_> = failed.map(|error| error.to_string()).collect();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
 }
 
 fn list(metadata: &str) -> Result<Vec<TestProgram>> {
@@ -110,7 +128,8 @@ fn list(metadata: &str) -> Result<Vec<TestProgram>> {
 }
 
 impl Built {
-    fn find(programs: Vec<TestProgram>, said: &str) -> Self {
+    /// One that is not found is an error: it would never run, and nobody would miss it.
+    fn find(programs: Vec<TestProgram>, said: &str) -> Result<Self> {
         // What is not about a thing that was built has none of these fields.
         let artifacts = said.lines().filter_map(|line| serde_json::from_str(line).ok());
         let mut executables: BTreeMap<_, _> = artifacts
@@ -122,16 +141,18 @@ impl Built {
                 ))
             })
             .collect();
-        let built = programs.into_iter().filter_map(|program| {
-            let executable = executables.remove(&(program.manifest.clone(), program.name.clone()))?;
-            Some((program.name.clone(), (program, executable)))
+        let built = programs.into_iter().map(|program| {
+            let executable = executables
+                .remove(&(program.manifest.clone(), program.name.clone()))
+                .with_context(|| format!("cargo has not said where it built the test {}", program.name))?;
+            Ok((program, executable))
         });
-        Self(built.collect())
+        Ok(Self(built.collect::<Result<_>>()?))
     }
 
-    /// Those that are `wanted`, sorted by name.
+    /// Those that are `wanted`, sorted by crate and name.
     pub fn select(&self, wanted: impl Fn(&TestProgram) -> bool) -> impl Iterator<Item = Command> {
-        let selected = self.0.values().filter(move |(program, _)| wanted(program));
+        let selected = self.0.iter().filter(move |(program, _)| wanted(program));
         selected.map(|(program, executable)| {
             // As cargo starts it.
             let mut command = system::command(executable);
@@ -168,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_built_runs_in_the_folder_of_its_crate() {
+    fn a_program_runs_in_the_folder_of_its_crate_and_one_that_was_not_built_is_missed() {
         let said = r#"
             {"reason": "build-script-executed", "package_id": "p"}
             {"manifest_path": "/w/agent/Cargo.toml", "target": {"name": "socket", "kind": ["lib"]}, "executable": "/t/unit"}
@@ -176,12 +197,31 @@ mod tests {
             {"manifest_path": "/w/lab/Cargo.toml", "target": {"name": "cli", "kind": ["test"]}, "executable": "/t/cli-1"}
             {"reason": "build-finished", "success": true}
         "#;
-        let built = Built::find(list_packages(AGENT).unwrap(), said);
-        let [socket] = &built.select(|_| true).collect::<Vec<_>>()[..] else {
-            panic!("{:?}", built.0);
-        };
+        let programs = || list_packages(AGENT).unwrap();
+        let error = Built::find(programs(), said).unwrap_err().to_string();
+        assert!(error.contains("built the test cli"), "{error}");
+
+        let built = Built::find(programs(), &said.replace("/w/lab", "/w/agent")).unwrap();
+        assert_eq!(built.select(|_| true).count(), 2);
+        let socket = built.select(|program| program.name == "socket").next().unwrap();
         assert_eq!(socket.get_program(), "/t/socket-1");
         assert_eq!(socket.get_current_dir(), Some(Path::new("/w/agent")));
-        assert_eq!(built.select(|program| program.name == "cli").count(), 0);
+    }
+
+    #[test]
+    fn all_run_and_each_that_fails_is_named() {
+        let mut run = Vec::new();
+        let programs = ["one", "two", "three"].into_iter().map(Command::new);
+        let error = run_all(programs, |program| {
+            let name = program.get_program().to_string_lossy().into_owned();
+            run.push(name.clone());
+            if name != "two" {
+                bail!("{name} failed");
+            }
+            Ok(())
+        });
+        assert_eq!(error.unwrap_err().to_string(), "one failed; three failed");
+        assert_eq!(run, ["one", "two", "three"]);
+        run_all(std::iter::empty(), |_| Ok(())).unwrap_err();
     }
 }

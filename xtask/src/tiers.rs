@@ -260,17 +260,10 @@ fn cluster_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// Runs the test programs of one crate that belong to a tier, all of them even if one fails.
 fn tests_of(package: &str, tier: Tier, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let wanted = |program: &TestProgram| program.package == package && needs(program) == Some(tier);
-    let mut failed = Vec::new();
-    for mut program in test_programs::build(workspace)?.select(wanted) {
-        let program = workspace.with_release_binaries(&mut program);
-        if let Err(error) = process::run_tests(program, tally) {
-            failed.push(error.to_string());
-        }
-    }
-    if !failed.is_empty() {
-        bail!("{}", failed.join("; "));
-    }
-    Ok(())
+    let programs = test_programs::build(workspace)?;
+    test_programs::run_all(programs.select(wanted), |program| {
+        process::run_tests(workspace.with_release_binaries(program), tally)
+    })
 }
 
 /// The tier that runs a test program; none runs what has a target of its own.
