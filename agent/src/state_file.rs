@@ -160,8 +160,7 @@ impl Writer {
         let path = self.path.clone();
         self.finish().await;
         let target = path.clone();
-        let removed = tokio::task::spawn_blocking(move || durable::remove(&target)).await;
-        if let Err(error) = removed.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        if let Err(error) = durable::apart(move || durable::remove(&target)).await {
             tracing::warn!(
                 "removing the state file {}, which nobody needs any more: {error}; delete it if this node is to forget what it \
                  served",
@@ -176,9 +175,7 @@ async fn write_latest(path: PathBuf, mut states: watch::Receiver<Predecessor>) {
     while states.changed().await.is_ok() {
         let state = states.borrow_and_update().clone();
         let target = path.clone();
-        // A disk that hangs must not hang the main loop with it.
-        let written = tokio::task::spawn_blocking(move || write(&target, &state)).await;
-        match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        match durable::apart(move || write(&target, &state)).await {
             Ok(()) => failing = false,
             Err(error) if !failing => {
                 failing = true;

@@ -248,8 +248,8 @@ impl Instructions {
     /// Whether an agent that starts without the API runs the same with and without what is kept on disk: the API has taken
     /// every group back, and no file can name one of them. What was never heard of may be what another version has kept.
     pub fn are_forgettable(&self) -> bool {
-        let nobody_else_can_name_them = self.files.is_none() || self.memory.tombstones.is_empty();
-        self.observed_generation().is_some() && self.memory.groups.is_empty() && nobody_else_can_name_them
+        let no_file_can_name_one = self.files.is_none() || self.memory.tombstones.is_empty();
+        self.observed_generation().is_some() && self.memory.groups.is_empty() && no_file_can_name_one
     }
 
     fn take_in(&mut self) {

@@ -195,25 +195,15 @@ impl Membership {
         } else {
             (LAST_REPORT, LAST_WRITE)
         };
-        let (writer, cache) = (self.cache, self.cluster.cache);
         self.reporter.finish(report).await;
         let last = async {
-            writer.finish().await;
             if instructions.are_forgettable() {
-                remove(cache).await;
+                self.cache.remove().await;
+            } else {
+                self.cache.finish().await;
             }
         };
         // What is not written now is told again by the API.
         let _ = tokio::time::timeout(write, last).await;
-    }
-}
-
-async fn remove(cache: Cache) {
-    let folder = cache.folder().display().to_string();
-    let removed = tokio::task::spawn_blocking(move || cache.remove()).await;
-    if let Err(error) = removed.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-        tracing::warn!(
-            "removing the cache in {folder}, which nobody needs any more: {error}; delete the files there if nobody runs there again"
-        );
     }
 }

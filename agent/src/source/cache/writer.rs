@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Cache, Stored};
+use crate::durable;
 
 /// How long to wait before a failed write is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -18,6 +19,7 @@ pub struct Writer {
     latest: watch::Sender<Option<Arc<Stored>>>,
     progress: watch::Receiver<Progress>,
     task: JoinHandle<()>,
+    cache: Cache,
 }
 
 /// How far the cache has come.
@@ -41,7 +43,8 @@ impl Writer {
         Self {
             latest,
             progress,
-            task: tokio::spawn(write_latest(cache, wanted, sender)),
+            task: tokio::spawn(write_latest(cache.clone(), wanted, sender)),
+            cache,
         }
     }
 
@@ -79,6 +82,19 @@ impl Writer {
         // A panic in it was logged by the runtime.
         let _ = task.await;
     }
+
+    /// Waits like [`Writer::finish`], and removes what was written: the next start would not miss it.
+    pub async fn remove(self) {
+        let cache = self.cache.clone();
+        self.finish().await;
+        let folder = cache.folder().display().to_string();
+        if let Err(error) = durable::apart(move || cache.remove()).await {
+            tracing::warn!(
+                "removing the cache in {folder}, which nobody needs any more: {error}; delete the files there if nobody runs \
+                 there again"
+            );
+        }
+    }
 }
 
 async fn write_latest(
@@ -102,10 +118,8 @@ async fn write_latest(
         let before = progress.borrow().on_disk.clone();
         let outcome = {
             let (cache, stored) = (cache.clone(), Arc::clone(&stored));
-            // A disk that hangs must not hang the main loop with it.
-            tokio::task::spawn_blocking(move || cache.write(&stored, before.as_deref())).await
+            durable::apart(move || cache.write(&stored, before.as_deref())).await
         };
-        let outcome = outcome.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         match outcome {
             Ok(()) => {
                 if failed {
