@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::slice;
 use core::time::Duration;
 use std::io::Write;
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -607,6 +608,47 @@ fn links_that_change_are_told() {
             messages.contains(&gone(&node, NODE)),
             "addresses go before their link: {messages:?}"
         );
+        node.stop();
+    });
+}
+
+#[test]
+fn who_could_not_answer_while_the_link_was_down_is_asked_anew_when_addresses_come() {
+    isolated(|| {
+        let node = Node::new();
+        let ask = |whom: &[&str]| {
+            for neighbor in whom {
+                let local = if neighbor.contains(':') {
+                    "[::]:0"
+                } else {
+                    "0.0.0.0:0"
+                };
+                let socket = UdpSocket::bind(local).unwrap();
+                let neighbor: IpAddr = neighbor.parse().unwrap();
+                socket.send_to(b"?", (neighbor, 9)).unwrap();
+            }
+        };
+        let unanswered = || ip("neighbor show dev eth0 nud incomplete");
+        node.bind_well(&[node.binding(VIP)], LIFETIME);
+        ip("link set far0 down");
+        node.until(|message| matches!(message, Message::Link(link) if !link.up));
+        ask(&["10.0.0.50", "fd00::50"]);
+        let asked = unanswered();
+        assert!(
+            asked.contains("10.0.0.50") && asked.contains("fd00::50"),
+            "{asked}"
+        );
+        ip("link set far0 up");
+        node.until(|message| matches!(message, Message::Link(link) if link.index == node.eth0 && link.up));
+        node.bind_well(&[node.binding(VIP)], LIFETIME);
+        // It is told first: addresses do not wait for neighbors.
+        node.told();
+        assert_eq!(unanswered(), "");
+        // What is asked over a link that works is the kernel's business.
+        ask(&["10.0.0.51"]);
+        node.bind_well(&[node.binding(VIP)], LIFETIME);
+        node.told();
+        assert!(unanswered().contains("10.0.0.51"));
         node.stop();
     });
 }

@@ -7,10 +7,13 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST,
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::parse::Neighbor;
 
 /// The mark that Holdfast's addresses bear (`IFA_PROTO`, shown as `proto 0x68` by `ip address`; Linux 5.18 and later):
 /// an `h`, which no other program is known to use.
@@ -91,6 +94,26 @@ pub(super) fn deafen(interface: u32, address: Ipv4Addr) -> Command {
 /// Takes an address away.
 pub(super) fn delete(place: &Place) -> Command {
     command(RouteNetlinkMessage::DelAddress(message(place)), 0)
+}
+
+/// Lists the neighbors that an interface knows of.
+pub(super) fn list_neighbors(interface: u32) -> RouteNetlinkMessage {
+    let mut message = NeighbourMessage::default();
+    message.attributes = vec![NeighbourAttribute::IfIndex(interface)];
+    RouteNetlinkMessage::GetNeighbour(message)
+}
+
+/// Takes a neighbor out of the kernel's table, so that the next packet to it asks for it at once.
+pub(super) fn forget(neighbor: &Neighbor) -> Command {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = neighbor.interface;
+    let (family, address) = match neighbor.address {
+        IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
+        IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
+    };
+    message.header.family = family;
+    message.attributes = vec![NeighbourAttribute::Destination(address)];
+    command(RouteNetlinkMessage::DelNeighbour(message), 0)
 }
 
 fn message(place: &Place) -> AddressMessage {

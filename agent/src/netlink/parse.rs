@@ -20,6 +20,8 @@ pub(super) enum News {
     Address(Found),
     /// An address that is gone.
     AddressGone(Place),
+    /// A neighbor that was asked for and has not answered yet.
+    Unanswered(Neighbor),
     /// The answer to the request with that sequence number; the error number is 0 if it was done.
     Answer {
         /// The request's.
@@ -44,6 +46,15 @@ pub(super) struct Found {
     pub protocol: u8,
     /// The seconds it has left; `None` if it does not expire.
     pub valid: Option<u32>,
+}
+
+/// Somebody on a link, as the kernel's neighbor table names them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Neighbor {
+    /// The interface's index.
+    pub interface: u32,
+    /// Who.
+    pub address: IpAddr,
 }
 
 /// What one datagram of the kernel holds.
@@ -82,6 +93,7 @@ fn parse_one(message: &NetlinkBuffer<&[u8]>) -> Option<News> {
         }),
         libc::RTM_NEWADDR => address(payload).map(News::Address),
         libc::RTM_DELADDR => address(payload).map(|found| News::AddressGone(found.place)),
+        libc::RTM_NEWNEIGH => unanswered(payload),
         NLMSG_ERROR => {
             let code = i32::from_ne_bytes(*payload.first_chunk()?);
             Some(News::Answer {
@@ -161,6 +173,22 @@ fn address(payload: &[u8]) -> Option<Found> {
     found.place.address = local.or(address)?;
     found.place.peer = address.filter(|address| *address != found.place.address);
     Some(found)
+}
+
+/// Reads an `ndmsg` and its attributes, if the state it tells of is `NUD_INCOMPLETE`.
+fn unanswered(payload: &[u8]) -> Option<News> {
+    const NUD_INCOMPLETE: u16 = 1;
+    const NDA_DST: u16 = 1;
+    let ([family, _, _, _, i0, i1, i2, i3, s0, s1, _flags, _kind], attributes) =
+        payload.split_first_chunk::<12>()?;
+    if u16::from_ne_bytes([*s0, *s1]) != NUD_INCOMPLETE {
+        return None;
+    }
+    let whom = attributes_of(attributes).find(|attribute| attribute.kind() == NDA_DST)?;
+    Some(News::Unanswered(Neighbor {
+        interface: u32::from_ne_bytes([*i0, *i1, *i2, *i3]),
+        address: ip(*family, whom.value())?,
+    }))
 }
 
 /// The attributes that follow a message's fixed part, as far as they are whole.

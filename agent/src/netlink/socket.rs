@@ -15,8 +15,8 @@ use nix::sys::socket::{
 };
 use tokio::io::unix::AsyncFd;
 
-use super::change::Command;
-use super::parse::{Datagram, News, parse};
+use super::change::{Command, list_neighbors};
+use super::parse::{Datagram, Neighbor, News, parse};
 use crate::sys;
 
 /// So many requests go to the kernel in one datagram. Each answer takes about a kilobyte of the receive buffer, of which
@@ -99,6 +99,18 @@ impl Requests {
         let mut all = self.dump_one(|| RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
         all.extend(self.dump_one(|| RouteNetlinkMessage::GetAddress(AddressMessage::default()))?);
         Ok(all)
+    }
+
+    /// The neighbors that the kernel has asked for on an interface and that have not answered yet.
+    pub fn unanswered(&mut self, interface: u32) -> Result<Vec<Neighbor>, Errno> {
+        let known = self.dump_one(|| list_neighbors(interface))?.into_iter();
+        // A kernel that does not know the filter tells of all interfaces.
+        Ok(known
+            .filter_map(|news| match news {
+                News::Unanswered(neighbor) if neighbor.interface == interface => Some(neighbor),
+                _ => None,
+            })
+            .collect())
     }
 
     fn dump_one(&mut self, request: impl Fn() -> RouteNetlinkMessage) -> Result<Vec<News>, Errno> {

@@ -23,6 +23,8 @@ pub(super) struct Table {
     told_addresses: BTreeMap<(u32, IpAddr), Option<Address>>,
     /// Links that were gone since, whether or not they are there again.
     lost_links: BTreeSet<u32>,
+    /// Links that came up and were not asked about since.
+    came_up: BTreeSet<u32>,
 }
 
 /// An address.
@@ -39,7 +41,11 @@ impl Table {
         match news {
             News::Link(link) => {
                 self.touch_link(link.index);
-                self.links.insert(link.index, link);
+                let (index, up) = (link.index, link.up);
+                let was_up = self.links.insert(index, link).is_some_and(|before| before.up);
+                if up && !was_up {
+                    self.came_up.insert(index);
+                }
             }
             News::LinkGone(index) => {
                 self.touch_link(index);
@@ -55,7 +61,7 @@ impl Table {
                 self.addresses.insert(found.place, Entry::new(now, &found));
             }
             News::AddressGone(place) => self.forget(&place),
-            News::Answer { .. } | News::Done | News::Other => {}
+            News::Unanswered(_) | News::Answer { .. } | News::Done | News::Other => {}
         }
     }
 
@@ -96,6 +102,11 @@ impl Table {
         gone.append(&mut links_gone);
         gone.append(&mut here);
         gone
+    }
+
+    /// Whether a link came up since this was last asked of it.
+    pub fn take_came_up(&mut self, index: u32) -> bool {
+        self.came_up.remove(&index)
     }
 
     /// Whether the kernel has an address there.

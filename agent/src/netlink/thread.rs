@@ -1,13 +1,14 @@
 //! The thread itself: hears the kernel, carries out requests, tells the engine.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
 use nix::errno::Errno;
 use tokio::sync::mpsc;
 
-use super::change::Command;
+use super::change::{Command, forget};
 use super::channel::{Closed, MessageSender};
 use super::leaving::{Departure, Departures};
 use super::socket::{BATCH, Listener, Overrun, Requests};
@@ -124,7 +125,9 @@ impl Worker {
                 self.messages.send(match self.describe(&bindings, &outcomes) {
                     None => Message::Bound { ticket },
                     Some(error) => Message::BindFailed { ticket, error },
-                })
+                })?;
+                self.forget_unanswered(&bindings);
+                Ok(())
             }
             Request::Renew {
                 bindings,
@@ -146,6 +149,25 @@ impl Worker {
             }
             Request::Unbind { ticket, bindings } => self.unbind(ticket, &bindings).await,
             Request::Stop => Ok(()),
+        }
+    }
+
+    /// Has the kernel ask anew, with the next packet to them, for the neighbors that did not answer while a link was down.
+    ///
+    /// It repeats a question once a second and holds back what is for the one who was asked: clients of an address that comes here
+    /// right after the link would get no answer for that long, and neither would the node's router.
+    fn forget_unanswered(&mut self, bindings: &[Binding]) {
+        let interfaces: BTreeSet<u32> = bindings.iter().map(|binding| binding.interface).collect();
+        for interface in interfaces {
+            if !self.table.take_came_up(interface) {
+                continue;
+            }
+            // That one answered or was forgotten meanwhile is no error; nor is a kernel that will not tell: it asks again by itself.
+            let unanswered = self.kernel.unanswered(interface).unwrap_or_default();
+            let mut commands: Vec<Command> = unanswered.iter().map(forget).collect();
+            for batch in commands.chunks_mut(BATCH) {
+                self.kernel.execute(batch);
+            }
         }
     }
 
