@@ -10,7 +10,11 @@ use holdfast_lab::{
     Agent, AgentOptions, Keepalived, Lab, Meter, Node, Process, Report, keepalived::VrrpInstance, wait_until,
 };
 
-use crate::{Group, Result, file_of, formula::MARGIN_BESIDE, real_time};
+use crate::{
+    Group, Result, file_of,
+    formula::{MARGIN_ALONE, MARGIN_BESIDE, NO_HOLE},
+    real_time,
+};
 
 /// How long anything may take that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(12);
@@ -128,7 +132,19 @@ pub fn unnoticed(meter: &Meter, vip: IpAddr, start: Instant) {
     );
     assert_eq!(report.answered_by.len(), 1, "{report:#?}");
     assert!(
-        report.longest_silence <= MARGIN_BESIDE + report.control_silence,
+        report.longest_silence <= MARGIN_BESIDE + report.noise(),
+        "{report:#?}"
+    );
+}
+
+/// Fails if whoever asked got no answer for longer than [`NO_HOLE`], or any answer was later than a busy machine makes it.
+///
+/// # Panics
+/// With what was seen.
+pub fn seamless(report: &Report) {
+    assert!(report.longest_hole <= NO_HOLE + report.noise(), "{report:#?}");
+    assert!(
+        report.longest_silence <= MARGIN_ALONE + report.noise(),
         "{report:#?}"
     );
 }
@@ -139,8 +155,13 @@ pub fn unnoticed(meter: &Meter, vip: IpAddr, start: Instant) {
 /// # Errors
 /// When the switch has no such port.
 pub fn plug_again(node: &Node) -> Result<()> {
-    std::thread::sleep(LINK_CHANGES);
+    after_link_changes();
     Ok(node.plug()?)
+}
+
+/// Waits until the kernel has taken note of a link's change, and is ready to take note of the next one.
+pub fn after_link_changes() {
+    std::thread::sleep(LINK_CHANGES);
 }
 
 /// A client and the nodes a and b, without routers yet.

@@ -64,7 +64,7 @@ fn ip(text: &str) -> IpAddr {
 /// Fails if a takeover took longer than the protocol promises.
 fn as_fast_as_ever(meter: &Meter, start: Instant) {
     let report = meter.report_since(VIP, start);
-    let promised = Timing::v3(100).outage(100, MARGIN_BESIDE, report.control_silence);
+    let promised = Timing::v3(100).outage(100, MARGIN_BESIDE, report.noise());
     println!("nobody answered for {:?}", report.longest_silence);
     assert!(
         report.longest_silence <= *promised.end(),

@@ -227,7 +227,7 @@ fn lost_returned_stopped(mode: Mode, preferred: Preferred, margin: Duration) -> 
     let mut pair = mode.pair(preferred)?;
 
     for report in pair.measure("b", |pair| Ok(pair.scene.a.unplug()?))? {
-        let promised = mode.timing.outage(OTHER, margin, report.control_silence);
+        let promised = mode.timing.outage(OTHER, margin, report.noise());
         let late = match preferred {
             Preferred::Holdfast => Duration::ZERO,
             // It has no real-time priority: on a busy machine the advertisement before the loss may be older.
@@ -242,15 +242,13 @@ fn lost_returned_stopped(mode: Mode, preferred: Preferred, margin: Duration) -> 
 
     for report in pair.measure("a", |pair| plug_again(&pair.scene.a))? {
         assert!(
-            report.longest_silence <= margin + report.control_silence,
+            report.longest_silence <= margin + report.noise(),
             "taken back: {report:#?}"
         );
     }
 
     for report in pair.measure("b", |pair| pair.stop_a().map(drop))? {
-        let promised = mode
-            .timing
-            .after_resignation(OTHER, margin, report.control_silence);
+        let promised = mode.timing.after_resignation(OTHER, margin, report.noise());
         let takeover = report.takeover.ok_or("nobody took over")?;
         assert!(
             promised.contains(&takeover),
@@ -262,7 +260,7 @@ fn lost_returned_stopped(mode: Mode, preferred: Preferred, margin: Duration) -> 
             Preferred::Keepalived => *promised.end(),
         };
         assert!(
-            report.longest_silence <= silence + report.control_silence,
+            report.longest_silence <= silence + report.noise(),
             "stopped: {report:#?}"
         );
     }

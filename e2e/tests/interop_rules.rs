@@ -315,7 +315,7 @@ fn interval_learned() -> Outcome {
     thread::sleep(Duration::from_millis(50));
     let report = meter.report_since(vip, fault);
     let timing = Timing::v3(100);
-    let promised = timing.outage(100, MARGIN_ALONE, report.control_silence);
+    let promised = timing.outage(100, MARGIN_ALONE, report.noise());
     // keepalived has no real-time priority: on a busy machine the advertisement before the loss may be older.
     let promised = promised.start().saturating_sub(timing.interval)..=*promised.end();
     assert!(

@@ -258,7 +258,7 @@ fn many() -> Outcome {
     everything_on(&pair, "a")?;
     for report in pair.measure("b", |pair| Ok(pair.scene.a.unplug()?))? {
         // 300 addresses are bound and announced, which takes a while.
-        let promised = Timing::v3(100).outage(100, 3 * MARGIN_ALONE, report.control_silence);
+        let promised = Timing::v3(100).outage(100, 3 * MARGIN_ALONE, report.noise());
         assert!(
             promised.contains(&report.longest_silence),
             "{promised:?}, but {report:#?}"

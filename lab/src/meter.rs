@@ -14,6 +14,7 @@ use crate::{
     lab::wait_until,
     node::Node,
     responder::Responder,
+    stolen,
     timeline::{self, Span},
     watch::Watch,
 };
@@ -37,6 +38,7 @@ pub struct Meter {
     epoch: Instant,
     client: Client,
     watch: Watch,
+    stolen: stolen::Record,
     _responders: Vec<Responder>,
 }
 
@@ -45,6 +47,8 @@ pub struct Meter {
 pub struct Report {
     /// The longest time between two answers; a silence that began before the window counts whole.
     pub longest_silence: Duration,
+    /// The longest time in which whoever asked was never answered. It is shorter than the silence where answers were only late.
+    pub longest_hole: Duration,
     /// From the window's start to the first answer of another node than the one that answered before it;
     /// `None` if the same node answered throughout, or none did before.
     pub takeover: Option<Duration>,
@@ -61,6 +65,16 @@ pub struct Report {
     /// The longest silence, in the same window, of an address of the client itself: the machine's share. A silence of
     /// about this length is no fault of the nodes.
     pub control_silence: Duration,
+    /// What a hypervisor took of this machine's processors, all together, around the longest silence or around the takeover,
+    /// whichever is more.
+    pub stolen: Duration,
+}
+
+impl Report {
+    /// How much later than they were anything in this report may have come by the machine alone.
+    pub fn noise(&self) -> Duration {
+        self.control_silence + self.stolen
+    }
 }
 
 impl Meter {
@@ -82,6 +96,7 @@ impl Meter {
             epoch,
             client,
             watch,
+            stolen: stolen::Record::start(epoch)?,
             _responders: responders,
         })
     }
@@ -177,7 +192,7 @@ impl Meter {
 
     /// What a client of `address` saw in `window`. Answers on their way at the window's end are waited for.
     pub fn report(&self, address: IpAddr, window: Range<Instant>) -> Report {
-        let settled = window.end + GRACE;
+        let settled = window.end + GRACE.max(stolen::SETTLED);
         std::thread::sleep(settled.saturating_duration_since(Instant::now()));
         let offset = |time: Instant| time.saturating_duration_since(self.epoch);
         let window = offset(window.start)..offset(window.end);
@@ -187,15 +202,25 @@ impl Meter {
             to: span.to.saturating_sub(window.start),
             ..span
         });
+        let silence = timeline::longest_silence(&probes, &window);
+        let takeover = timeline::takeover(&probes, &window);
+        let taken_over = takeover.map(|takeover| window.start + takeover);
+        let stolen = [Some(silence.clone()), taken_over.map(|at| at..at)];
+        let stolen = stolen.iter().flatten().map(|range| self.stolen.around(range));
         Report {
-            longest_silence: timeline::longest_silence(&probes, &window),
-            takeover: timeline::takeover(&probes, &window),
+            longest_silence: timeline::length(&silence),
+            longest_hole: timeline::longest_hole(&probes, &window),
+            takeover,
             asked: probes.iter().filter(|probe| window.contains(&probe.sent)).count(),
             lost: timeline::lost(&probes, &window),
             answered_by: answered_by.collect(),
             held_twice: timeline::held_twice(&changes, &window),
             held_by_nobody: timeline::held_by_nobody(&changes, &window),
-            control_silence: timeline::longest_silence(&self.client.probes(CONTROL), &window),
+            control_silence: timeline::length(&timeline::longest_silence(
+                &self.client.probes(CONTROL),
+                &window,
+            )),
+            stolen: stolen.max().unwrap_or_default(),
         }
     }
 

@@ -1,9 +1,75 @@
 //! How long this machine was kept waiting by the one that it runs on.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{error::Result, worker::Worker};
 
 /// What /proc/stat counts in: `USER_HZ`, a hundredth of a second on amd64 and arm64.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How long before a thing that was late a theft may have been that made it so.
+const BEFORE: Duration = Duration::from_millis(50);
+/// How long after a theft it is in a [`Record`]: the kernel counts it with its next tick, and then it is looked up.
+pub(crate) const SETTLED: Duration = Duration::from_millis(30);
+
+/// When how much had been stolen so far, looked up every [`TICK`] until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Record {
+    samples: Arc<Mutex<Vec<Sample>>>,
+    _worker: Worker,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Duration,
+    stolen: Duration,
+}
+
+impl Record {
+    pub(crate) fn start(epoch: Instant) -> Result<Self> {
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&samples);
+        let worker = Worker::start("watch for theft", move |stop| {
+            while stop.read().is_err() {
+                let stolen = so_far();
+                let at = epoch.elapsed();
+                theirs
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Sample { at, stolen });
+                thread::sleep(TICK);
+            }
+        })?;
+        Ok(Self {
+            samples,
+            _worker: worker,
+        })
+    }
+
+    /// What was stolen from shortly before `range` to its end. Complete when it is [`SETTLED`].
+    pub(crate) fn around(&self, range: &Range<Duration>) -> Duration {
+        stolen_around(
+            &self.samples.lock().unwrap_or_else(PoisonError::into_inner),
+            range,
+        )
+    }
+}
+
+fn stolen_around(samples: &[Sample], range: &Range<Duration>) -> Duration {
+    let (from, to) = (range.start.saturating_sub(BEFORE), range.end + SETTLED);
+    let before = samples.iter().take_while(|sample| sample.at <= from).last();
+    let after = samples.iter().find(|sample| sample.at >= to);
+    let (Some(first), Some(last)) = (before.or(samples.first()), after.or(samples.last())) else {
+        return Duration::ZERO;
+    };
+    last.stolen.saturating_sub(first.stolen)
+}
 
 /// The processor time that a hypervisor has given to others since the start of this machine, all processors together. Zero where the
 /// kernel does not say.
@@ -46,6 +112,20 @@ mod tests {
         assert_eq!(ticks(stat), Some(24420));
         assert_eq!(ticks("cpu 1 2 3"), None, "a kernel that does not count it");
         assert_eq!(ticks(""), None);
+    }
+
+    #[test]
+    fn what_was_stolen_shortly_before_and_meanwhile_counts() {
+        let ms = Duration::from_millis;
+        let samples: Vec<Sample> = [(0, 0), (100, 10), (200, 30), (300, 70), (400, 150)]
+            .map(|(at, stolen)| Sample {
+                at: ms(at),
+                stolen: ms(stolen),
+            })
+            .into();
+        assert_eq!(stolen_around(&samples, &(ms(160)..ms(260))), ms(60));
+        assert_eq!(stolen_around(&samples, &(ms(0)..ms(1000))), ms(150));
+        assert_eq!(stolen_around(&[], &(ms(0)..ms(1000))), ms(0));
     }
 
     #[test]

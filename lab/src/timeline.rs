@@ -47,20 +47,40 @@ pub struct Change {
 /// The longest time without an answer that touches `window`, whole even where it began before it.
 ///
 /// Silence at the end of the window counts up to the window's end.
-pub fn longest_silence(probes: &[Probe], window: &Range<Duration>) -> Duration {
+pub fn longest_silence(probes: &[Probe], window: &Range<Duration>) -> Range<Duration> {
     let arrivals = arrivals(probes);
     let before = arrivals
         .iter()
         .map(|answer| answer.at)
         .take_while(|at| *at < window.start)
         .last();
-    let mut last = before.unwrap_or(window.start);
-    let mut longest = Duration::ZERO;
-    for answer in arrivals.iter().filter(|answer| window.contains(&answer.at)) {
-        longest = longest.max(answer.at.saturating_sub(last));
-        last = answer.at;
+    let first = before.unwrap_or(window.start);
+    let within = arrivals
+        .iter()
+        .map(|answer| answer.at)
+        .filter(|at| window.contains(at));
+    let borders: Vec<Duration> = [first].into_iter().chain(within).chain([window.end]).collect();
+    let silences = borders.windows(2).map(|pair| pair[0]..pair[1]);
+    silences.max_by_key(length).unwrap_or(window.end..window.end)
+}
+
+/// How long that is.
+pub fn length(range: &Range<Duration>) -> Duration {
+    range.end.saturating_sub(range.start)
+}
+
+/// The longest time in `window` in which whoever asked was never answered: from the first such question to the next that was
+/// answered, or to the window's end. An answer that is late is one.
+pub fn longest_hole(probes: &[Probe], window: &Range<Duration>) -> Duration {
+    let (mut longest, mut begun) = (Duration::ZERO, None);
+    for probe in probes.iter().filter(|probe| window.contains(&probe.sent)) {
+        let since = *begun.get_or_insert(probe.sent);
+        longest = longest.max(probe.sent.saturating_sub(since));
+        if probe.answer.is_some() {
+            begun = None;
+        }
     }
-    longest.max(window.end.saturating_sub(last))
+    longest.max(begun.map_or(Duration::ZERO, |since| window.end.saturating_sub(since)))
 }
 
 /// From the start of `window` to the first answer of `node` in it; `None` when it gave none.
@@ -204,13 +224,13 @@ mod tests {
             (50, None),
             (51, Some("b")),
         ]);
-        assert_eq!(longest_silence(&probes, &(ms(10)..ms(60))), ms(42));
+        assert_eq!(longest_silence(&probes, &(ms(10)..ms(60))), ms(9)..ms(51));
     }
 
     #[test]
     fn silence_that_does_not_end_counts_up_to_the_end_of_the_window() {
         let probes = probes(&[(9, Some("a")), (10, None), (11, None)]);
-        assert_eq!(longest_silence(&probes, &(ms(10)..ms(500))), ms(491));
+        assert_eq!(longest_silence(&probes, &(ms(10)..ms(500))), ms(9)..ms(500));
     }
 
     #[test]
@@ -221,7 +241,7 @@ mod tests {
             (101, Some("a")),
             (102, Some("a")),
         ]);
-        assert_eq!(longest_silence(&probes, &(ms(100)..ms(103))), ms(11));
+        assert_eq!(longest_silence(&probes, &(ms(100)..ms(103))), ms(90)..ms(101));
     }
 
     #[test]
@@ -234,7 +254,33 @@ mod tests {
             }),
         };
         let probes = [late, probes(&[(2, Some("a")), (20, Some("a"))]).remove(0)];
-        assert_eq!(longest_silence(&probes, &(ms(2)..ms(41))), ms(38));
+        assert_eq!(longest_silence(&probes, &(ms(2)..ms(41))), ms(2)..ms(40));
+    }
+
+    #[test]
+    fn a_hole_is_of_questions_that_nobody_ever_answered() {
+        let mut probes = probes(&[
+            (1, None),
+            (10, None),
+            (12, None),
+            (13, Some("a")),
+            (14, Some("a")),
+        ]);
+        assert_eq!(longest_hole(&probes, &(ms(10)..ms(20))), ms(3));
+        assert_eq!(longest_hole(&probes, &(ms(13)..ms(20))), ms(0));
+        // Late is not lost.
+        for probe in &mut probes {
+            probe.answer = Some(Answer {
+                at: ms(40),
+                node: "a".into(),
+            });
+        }
+        assert_eq!(longest_hole(&probes, &(ms(10)..ms(50))), ms(0));
+        probes.push(Probe {
+            sent: ms(45),
+            answer: None,
+        });
+        assert_eq!(longest_hole(&probes, &(ms(10)..ms(50))), ms(5));
     }
 
     #[test]

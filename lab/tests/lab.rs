@@ -143,7 +143,7 @@ fn reach() -> Outcome {
         let waited = meter.wait_for_answer(address, "a", PATIENCE)?;
         let report = meter.report_since(address, asked);
         assert!(
-            waited < Duration::from_millis(500) + report.control_silence,
+            waited < Duration::from_millis(500) + report.noise(),
             "{address} answered after {waited:?}: {report:?}"
         );
     }
@@ -385,7 +385,7 @@ fn unicast() -> Outcome {
     pair.meter.wait_for_answer(ip(V4), "b", PATIENCE)?;
     let report = pair.meter.report_since(ip(V4), stop);
     // Priority 0 is answered after the skew of priority 100: 61 ms at an interval of 100 ms.
-    let promised = Duration::from_millis(200) + report.control_silence;
+    let promised = Duration::from_millis(200) + report.noise();
     assert!(report.longest_silence < promised, "{report:?}");
     Ok(())
 }
@@ -402,7 +402,7 @@ fn lost_node() -> Outcome {
         let report = pair.meter.report_since(ip(address), fault);
         // 3 intervals of 100 ms and the skew of priority 100 since the last advertisement, at most 100 ms ago.
         let earliest = Duration::from_millis(255);
-        let latest = Duration::from_millis(480) + report.control_silence;
+        let latest = Duration::from_millis(480) + report.noise();
         assert!(
             (earliest..latest).contains(&report.longest_silence),
             "{address}: {report:?}"
@@ -412,7 +412,7 @@ fn lost_node() -> Outcome {
         // One each millisecond, as far as the machine let the client ask.
         let lost = Duration::from_millis(u64::try_from(report.lost)?);
         assert!(
-            lost + report.control_silence > earliest && lost < latest,
+            lost + report.noise() > earliest && lost < latest,
             "{address}: {report:?}"
         );
         assert_eq!(report.answered_by.last().map(|span| &*span.node), Some("b"));

@@ -11,7 +11,6 @@
 //!
 //! An IPv4 address leaves in two steps (`leaving`), because the kernel resets no connection of an address that it does not have:
 //! first its local route goes, and with it all that draws packets; then, when its connections have been reset, the address.
-
 //!
 //! When the first addresses come to a link that came up, neighbors that did not answer while it was down are asked anew.
 

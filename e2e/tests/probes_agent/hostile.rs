@@ -138,7 +138,7 @@ pub fn hostile() -> Outcome {
     let heard = capture.stop()?.packets("vrrp", &["frame.time_epoch", "ip.src"])?;
     let gap = largest_gap(&heard, pair.scene.a.ipv4());
     assert!(
-        gap <= INTERVAL + Duration::from_millis(15) + report.control_silence,
+        gap <= INTERVAL + Duration::from_millis(15) + report.noise(),
         "{gap:?} between two advertisements: {report:#?}"
     );
 

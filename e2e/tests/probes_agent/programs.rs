@@ -9,9 +9,9 @@ use std::{
 
 use holdfast_e2e::{
     Group, file_of,
-    formula::{MARGIN_ALONE, NO_HOLE, Timing},
+    formula::{MARGIN_ALONE, Timing},
     look,
-    pair::{PATIENCE, Scene, agent},
+    pair::{PATIENCE, Scene, agent, seamless},
 };
 use holdfast_lab::{Agent, AgentOptions, Node, harness::Outcome, wait_until};
 
@@ -160,12 +160,9 @@ pub fn planned_stop() -> Outcome {
             Ok(())
         })?
         .remove(0);
-    assert!(
-        report.longest_silence <= NO_HOLE + report.control_silence,
-        "{report:#?}"
-    );
+    seamless(&report);
     assert_eq!(report.held_by_nobody, Duration::ZERO, "{report:#?}");
-    let promised = Timing::v3(10).after_resignation(100, MARGIN_ALONE, report.control_silence);
+    let promised = Timing::v3(10).after_resignation(100, MARGIN_ALONE, report.noise());
     assert!(
         report
             .takeover
