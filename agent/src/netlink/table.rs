@@ -50,6 +50,7 @@ impl Table {
             News::LinkGone(index) => {
                 self.touch_link(index);
                 self.lost_links.insert(index);
+                self.came_up.remove(&index);
                 self.links.remove(&index);
                 let orphans: Vec<Place> = self.on_interface(index).map(|(place, _)| *place).collect();
                 for place in orphans {
@@ -434,5 +435,23 @@ mod tests {
             };
             assert_eq!(seen.usable, usable, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_link_came_up_once_and_not_if_it_is_gone_since() {
+        let mut table = Table::default();
+        table.learn(NOW, News::Link(link(1, true)));
+        table.learn(NOW, News::Link(link(2, true)));
+        table.learn(NOW, News::Link(link(3, false)));
+        table.learn(NOW, News::LinkGone(2));
+        assert_eq!(
+            [1, 1, 2, 3].map(|index| table.take_came_up(index)),
+            [true, false, false, false]
+        );
+        table.learn(NOW, News::Link(link(1, true)));
+        assert!(!table.take_came_up(1), "it was up before");
+        table.learn(NOW, News::Link(link(1, false)));
+        table.learn(NOW, News::Link(link(1, true)));
+        assert!(table.take_came_up(1));
     }
 }

@@ -1,7 +1,6 @@
 //! The thread itself: hears the kernel, carries out requests, tells the engine.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
@@ -157,13 +156,12 @@ impl Worker {
     /// It repeats a question once a second and holds back what is for the one who was asked: clients of an address that comes here
     /// right after the link would get no answer for that long, and neither would the node's router.
     fn forget_unanswered(&mut self, bindings: &[Binding]) {
-        let interfaces: BTreeSet<u32> = bindings.iter().map(|binding| binding.interface).collect();
-        for interface in interfaces {
-            if !self.table.take_came_up(interface) {
+        for Binding { interface, .. } in bindings {
+            if !self.table.take_came_up(*interface) {
                 continue;
             }
             // That one answered or was forgotten meanwhile is no error; nor is a kernel that will not tell: it asks again by itself.
-            let unanswered = self.kernel.unanswered(interface).unwrap_or_default();
+            let unanswered = self.kernel.unanswered(*interface).unwrap_or_default();
             let mut commands: Vec<Command> = unanswered.iter().map(forget).collect();
             for batch in commands.chunks_mut(BATCH) {
                 self.kernel.execute(batch);
